@@ -1,0 +1,1 @@
+"""Asterisk: ARI, chan_websocket media, AMI, FastAGI."""

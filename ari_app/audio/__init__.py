@@ -1,0 +1,1 @@
+"""Audio values and pure signal steps: frames, resampling, endpointing, assets."""

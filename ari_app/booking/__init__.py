@@ -1,0 +1,1 @@
+"""Openings, appointments and the booking that cannot double."""

@@ -1,0 +1,1 @@
+"""One caller's call: session, listening, speaking, actions, conversation."""

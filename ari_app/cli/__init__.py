@@ -1,0 +1,1 @@
+"""One module for each command of `ari-app`, loaded when it is called."""

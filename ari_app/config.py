@@ -1,0 +1,343 @@
+"""Settings: one TOML file, secrets from the environment, each mistake named by file, key and reason.
+
+A secret is given as `ARI_APP_<SECTION>__<KEY>` (`ARI_APP_ARI__PASSWORD`), which wins over the file.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import date, time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ari_app.errors import ConfigInvalid
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Span(_Section):
+    """A stretch of one day, written "09:00-17:30"; `end` 24:00 is written "00:00"."""
+
+    start: time
+    end: time
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            start, separator, end = value.partition("-")
+            if not separator:
+                raise ValueError(f'"{value}" is no span: write "09:00-17:30"')
+            return {"start": start.strip(), "end": end.strip()}
+        return value
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> "Span":
+        if self.end != time(0) and self.end <= self.start:
+            raise ValueError(f"{self.start:%H:%M}-{self.end:%H:%M} ends before it starts")
+        return self
+
+
+Week = dict[Weekday, tuple[Span, ...]]
+
+
+class BusinessSettings(_Section):
+    name: str = "the practice"
+    language: str = "en"
+    locale: str = "en-GB"
+    timezone: str = "Europe/London"
+    country: str = Field("GB", pattern=r"^[A-Z]{2}$")
+    """ISO 3166 code: public holidays and the reading of local telephone numbers."""
+    subdivision: str | None = None
+    address: str = ""
+    hours: Week = {}
+    closed_on: tuple[date, ...] = ()
+    closed_events: str = r"(?i)^(closed|out of office|holiday)\b"
+    """An event whose title matches closes its resource's calendar for its time, whatever its TRANSP."""
+    observe_holidays: bool = True
+    answers: dict[str, str] = {}
+    """Free questions and their spoken answers: `parking = "There is parking behind the house."`"""
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as exc:
+            raise ValueError(f'"{value}" is no time zone: write one like "Europe/London"') from exc
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class ServiceSettings(_Section):
+    id: Identifier
+    name: str
+    synonyms: tuple[str, ...] = ()
+    duration_min: int = Field(30, ge=5, le=24 * 60)
+    buffer_before_min: int = Field(0, ge=0)
+    buffer_after_min: int = Field(0, ge=0)
+    resources: tuple[tuple[Identifier, ...], ...]
+    """Needed together, each one of a group: [["anna", "ben"], ["room-1"]] is (Anna or Ben) and room 1."""
+    granularity_min: int = Field(15, ge=5)
+    lead_time_min: int = Field(120, ge=0)
+    horizon_days: int = Field(90, ge=1, le=730)
+    price: str = ""
+
+    @field_validator("resources", mode="before")
+    @classmethod
+    def _flat_list_is_one_group(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):
+            return (tuple(value),)
+        return value
+
+
+class ResourceSettings(_Section):
+    id: Identifier
+    name: str
+    synonyms: tuple[str, ...] = ()
+    calendar: str
+    """Path below the CalDAV base URL, or a whole URL."""
+    hours: Week | None = None
+    """None: the business's hours."""
+    breaks: Week = {}
+    capacity: int = Field(1, ge=1)
+
+
+class CaldavSettings(_Section):
+    url: str = "http://127.0.0.1:5232/"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    timeout_s: Seconds = 2.0
+    poll_s: Seconds = 30.0
+    quirks: str = ""
+    """Name of a caldav compatibility profile ("sogo", "zimbra", ...); empty: found out by asking."""
+
+
+class AriSettings(_Section):
+    url: str = "http://127.0.0.1:8088"
+    user: str = "booking"
+    password: SecretStr = SecretStr("")
+    application: str = "booking"
+    request_timeout_s: Seconds = 3.0
+    ping_s: Seconds = 1.0
+
+
+class AmiSettings(_Section):
+    host: str = "127.0.0.1"
+    port: int = 5038
+    user: str = "ari_app"
+    password: SecretStr = SecretStr("")
+    timeout_s: Seconds = 2.0
+
+
+class FastagiSettings(_Section):
+    host: str = "127.0.0.1"
+    port: int = 4573
+    blocked: tuple[str, ...] = ()
+    """Callers (E.164) that are sent to the human at once."""
+
+
+class SpeechSettings(_Section):
+    recogniser: str = "lab-en-us"
+    voice: str = "en_US-lab-low"
+    models_dir: Path | None = None
+    """None: the `models/` of the checkout, else `$XDG_DATA_HOME/ari-app/models`."""
+    cache_dir: Path | None = None
+    """None: `$XDG_CACHE_HOME/ari-app/phrases`."""
+    cache_bytes: int = Field(500_000_000, ge=1_000_000)
+    threads: int = Field(2, ge=1)
+    length_scale: float = Field(1.0, ge=0.5, le=2.0)
+    prerender_days: int = Field(21, ge=0)
+
+
+class TurnSettings(_Section):
+    """When a turn ends, in seconds of audio."""
+
+    closed_silence_s: Seconds = 0.2
+    complete_silence_s: Seconds = 0.35
+    open_silence_s: Seconds = 0.7
+    unfinished_silence_s: Seconds = 1.4
+    no_input_s: Seconds = 7.0
+    hold_on_s: Seconds = 60.0
+    max_utterance_s: Seconds = 30.0
+    barge_in_speech_s: Seconds = 0.12
+    slow_speaker_factor: float = Field(1.5, ge=1.0, le=4.0)
+    shield_notice: bool = False
+    """True: the first sentence (the notice that an automated assistant speaks) can't be interrupted."""
+    baseline: bool = False
+    """True: the plain way (fixed silence, no early commit, no cache); for measuring beside the real one."""
+
+
+class DialogueSettings(_Section):
+    identity: Literal["none", "name", "birth_year", "pin"] = "name"
+    max_misunderstandings: int = Field(2, ge=1)
+    offers: int = Field(2, ge=1, le=3)
+    reprompts: int = Field(2, ge=1)
+
+
+class StoreSettings(_Section):
+    url: str = "sqlite:///ari_app.db"
+    retention_days: int = Field(30, ge=1)
+
+
+class SmsSettings(_Section):
+    gateway: Literal["sip", "http", "smpp", "none"] = "none"
+    sender: str = ""
+    url: str = ""
+    """http gateway: a POST is sent here."""
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    host: str = ""
+    port: int = 2775
+    retries: int = Field(5, ge=0)
+    sip_endpoint: str = "{number}"
+
+
+class HandoffSettings(_Section):
+    extension: str = "200"
+    """The scheduling extension where the dialplan names no original callee."""
+    allowed: tuple[str, ...] = ("200",)
+    """Extensions that may be rung, and nothing else."""
+    endpoints: dict[str, str] = {}
+    """Extension -> dial string; default PJSIP/<extension>."""
+    ladder: tuple[str, ...] = ()
+    """Further extensions or queues, in order."""
+    ring_s: Seconds = 20.0
+    whisper: bool = True
+    return_key: str = "*7"
+    context: str = "handoff"
+
+
+class CallbackSettings(_Section):
+    auto: bool = False
+    calendar: str = "callbacks/"
+    due_min: int = Field(120, ge=1)
+
+
+class ConsoleSettings(_Section):
+    host: str = "127.0.0.1"
+    port: int = 8780
+
+
+class SentinelSettings(_Section):
+    socket: Path = Path("/run/ari-app/sentinel.sock")
+    heartbeat_s: Seconds = 0.3
+    silent_s: Seconds = 1.5
+    grace_s: Seconds = 1.0
+    fallback_context: str = "fallback"
+
+
+class WorkerSettings(_Section):
+    name: str = "booking-1"
+    capacity: int = Field(16, ge=1)
+    drain_s: Seconds = 30.0
+
+
+class LabSettings(_Section):
+    clock_offset_days: int = 0
+
+
+class Settings(_Section):
+    """Everything; sections may be left out where their defaults serve."""
+
+    business: BusinessSettings = BusinessSettings()
+    services: tuple[ServiceSettings, ...] = ()
+    resources: tuple[ResourceSettings, ...] = ()
+    caldav: CaldavSettings = CaldavSettings()
+    ari: AriSettings = AriSettings()
+    ami: AmiSettings = AmiSettings()
+    fastagi: FastagiSettings = FastagiSettings()
+    speech: SpeechSettings = SpeechSettings()
+    turns: TurnSettings = TurnSettings()
+    dialogue: DialogueSettings = DialogueSettings()
+    store: StoreSettings = StoreSettings()
+    sms: SmsSettings = SmsSettings()
+    handoff: HandoffSettings = HandoffSettings()
+    callbacks: CallbackSettings = CallbackSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    sentinel: SentinelSettings = SentinelSettings()
+    worker: WorkerSettings = WorkerSettings()
+    lab: LabSettings = LabSettings()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "Settings":
+        resources = {resource.id for resource in self.resources}
+        if len(resources) != len(self.resources):
+            raise ValueError("resources: two have the same id")
+        if len({service.id for service in self.services}) != len(self.services):
+            raise ValueError("services: two have the same id")
+        for service in self.services:
+            for group in service.resources:
+                for name in group:
+                    if name not in resources:
+                        raise ValueError(f'services: "{service.id}" needs resource "{name}", which isn\'t defined')
+        return self
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read `path` (None: `$ARI_APP_CONFIG`, then ./ari_app.toml, then defaults); raise ConfigInvalid."""
+    found = path or _configured_path(environ)
+    shown = str(found or "ari_app.toml")
+    data: dict[str, Any] = {}
+    if found is not None:
+        data = _read_toml(found)
+    try:
+        return Settings.model_validate(_with_environment(data, environ))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(file)"
+        raise ConfigInvalid(shown, key, _reason(first["msg"], first.get("input"))) from exc
+
+
+def _configured_path(environ: Mapping[str, str]) -> Path | None:
+    if named := environ.get("ARI_APP_CONFIG"):
+        return Path(named)
+    local = Path("ari_app.toml")
+    return local if local.exists() else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as exc:
+        raise ConfigInvalid(str(path), "(file)", "does not exist") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+        raise ConfigInvalid(str(path), "(file)", str(exc)) from exc
+
+
+def _with_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    merged = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    for name, value in environ.items():
+        section, separator, key = name.removeprefix("ARI_APP_").lower().partition("__")
+        if name.startswith("ARI_APP_") and separator:
+            target = merged.setdefault(section, {})
+            if isinstance(target, dict):
+                target[key] = value
+    return merged
+
+
+def _reason(message: str, given: object) -> str:
+    text = message.removeprefix("Value error, ")
+    shown = repr(given)
+    return text if isinstance(given, dict) or len(shown) > 60 else f"{text} (got {shown})"

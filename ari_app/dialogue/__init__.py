@@ -1,0 +1,1 @@
+"""Pure policy: (state, event) -> (state, system acts)."""

@@ -1,0 +1,1 @@
+"""The lab: a PBX, a scripted caller, a CalDAV server and the demo, all on loopback."""

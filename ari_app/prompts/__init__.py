@@ -1,0 +1,1 @@
+"""What the agent says: text ids and values -> words."""

@@ -1,0 +1,1 @@
+"""Text messages: gateways and the sender that drains the outbox."""

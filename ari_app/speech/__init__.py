@@ -1,0 +1,1 @@
+"""Recogniser and synthesiser behind protocols, with Vosk and Piper as their implementations."""

@@ -1,0 +1,1 @@
+"""The database: customers, call log, outbox, holds, callbacks, journals."""

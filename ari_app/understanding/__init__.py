@@ -1,0 +1,1 @@
+"""What the caller said, as meaning: pure text -> CallerAct."""
