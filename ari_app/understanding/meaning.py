@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
 
-
 TimeOfDay = time
 
 
