@@ -237,7 +237,9 @@ class CallbackSettings(_Section):
 
 class ConsoleSettings(_Section):
     host: str = "127.0.0.1"
-    port: int = 8780
+    port: int = Field(8780, ge=0, le=65535)
+    token: SecretStr = SecretStr("")
+    """Asked of every visitor; needed where the host isn't a loopback address."""
 
 
 class SentinelSettings(_Section):
@@ -246,12 +248,25 @@ class SentinelSettings(_Section):
     silent_s: Seconds = 1.5
     grace_s: Seconds = 1.0
     fallback_context: str = "fallback"
+    state: Path | None = None
+    """Where the last known channels are kept across the sentinel's restart; None: sentinel.json beside the socket."""
+
+    @property
+    def state_path(self) -> Path:
+        return self.state or self.socket.with_name("sentinel.json")
 
 
 class WorkerSettings(_Section):
     name: str = "booking-1"
     capacity: int = Field(16, ge=1)
     drain_s: Seconds = 30.0
+
+
+class LogSettings(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+    shows_pii: bool = False
+    """True: names, numbers and words of callers are in the log. For the lab only."""
 
 
 class LabSettings(_Section):
@@ -278,6 +293,7 @@ class Settings(_Section):
     console: ConsoleSettings = ConsoleSettings()
     sentinel: SentinelSettings = SentinelSettings()
     worker: WorkerSettings = WorkerSettings()
+    log: LogSettings = LogSettings()
     lab: LabSettings = LabSettings()
 
     @model_validator(mode="after")
