@@ -44,6 +44,21 @@ def spoken_moment(moment: datetime, locale: str, now: datetime | None = None) ->
     )
 
 
+def written_moment(moment: datetime, locale: str) -> str:
+    """A moment as a text message has it, with digits: "Tuesday 24 November 2026 at 15:30"."""
+    words = spoken_words(language_of(locale))
+    return words.locale(locale).written.format(
+        weekday=words.weekdays[moment.weekday()],
+        day=moment.day,
+        month=words.months[moment.month - 1],
+        year=moment.year,
+        hour=moment.hour,
+        hour12=moment.hour % 12 or 12,
+        minute=moment.minute,
+        meridiem="AM" if moment.hour < 12 else "PM",
+    )
+
+
 def spoken_number(number: int, locale: str) -> str:
     """A count from -999,999 to 999,999 in words; beyond that digit by digit."""
     words = spoken_words(language_of(locale))

@@ -22,6 +22,8 @@ class LocaleWords(_Table):
     date: str
     date_with_year: str
     moment: str
+    written: str
+    """As a text message has it, with digits."""
     clock: int
 
 
