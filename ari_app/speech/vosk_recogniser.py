@@ -28,6 +28,7 @@ import vosk
 
 from ari_app.audio.frames import RATE_HZ, seconds
 from ari_app.errors import ModelMissing, SpeechError
+from ari_app.metrics import STT_LAG
 from ari_app.speech.recogniser import Partial, Reading, RecognisedWord, Transcript
 
 UNKNOWN = "[unk]"
@@ -124,6 +125,7 @@ class VoskRecogniser:
         self.stats = replace(self.stats, dropped_s=self.stats.dropped_s + dropped_s)
 
     def count_lag(self, lag_s: float) -> None:
+        STT_LAG.observe(lag_s)
         if lag_s > self.stats.max_lag_s:
             self.stats = replace(self.stats, max_lag_s=lag_s)
 
@@ -266,7 +268,8 @@ class VoskStream:
             raise SpeechError("the recogniser is closed") from exc
         self._job = cast("asyncio.Future[Partial] | asyncio.Future[Transcript]", job)
         self._job_audio_s = seconds(audio)
-        self._recogniser.count_lag(self._job_audio_s)
+        if audio:
+            self._recogniser.count_lag(self._job_audio_s)
         job.add_done_callback(self._end_job)
         return job
 
