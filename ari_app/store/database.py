@@ -113,6 +113,8 @@ class Database:
     def _read(self, fn: Callable[[Connection], T], fate: "_Fate") -> T:
         try:
             with self._engine.connect() as connection:
+                if not self.is_sqlite:
+                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 return fn(connection)
         except DBAPIError as exc:
             raise self._translated(exc) from exc
@@ -174,7 +176,8 @@ def database_url(text: str) -> URL:
 def insert_new(conn: Connection, table: Table, **values: object) -> bool:
     """Insert one row, unless a unique column's value is there already; True where it was inserted."""
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    return conn.execute(insert(table).values(**values).on_conflict_do_nothing()).rowcount > 0
+    statement = insert(table).values(**values).on_conflict_do_nothing()
+    return conn.execute(statement, execution_options={"preserve_rowcount": True}).rowcount > 0
 
 
 def make_engine(url: URL, *, timeout_s: float, connections: int) -> Engine:
@@ -188,6 +191,7 @@ def make_engine(url: URL, *, timeout_s: float, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=timeout_s,
+        hide_parameters=True,
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": max(2, round(timeout_s)),
@@ -200,7 +204,7 @@ def make_engine(url: URL, *, timeout_s: float, connections: int) -> Engine:
 
 
 def _sqlite_engine(url: URL, *, timeout_s: float, connections: int) -> Engine:
-    engine = create_engine(url, pool_size=connections, max_overflow=0, pool_timeout=timeout_s)
+    engine = create_engine(url, pool_size=connections, max_overflow=0, pool_timeout=timeout_s, hide_parameters=True)
 
     def set_up(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
