@@ -121,7 +121,7 @@ class Lab:
         self._require_free_ports()
         await self._start_asterisk("pbx", self.pbx, render_pbx)
         await self._start_asterisk("caller", self.caller, render_caller)
-        await self._register_phones()
+        await self._ready("phones", self._phones_registered, within_s=20, process="caller")
         if has_calendar():
             await self.start_calendar()
         if worker:
@@ -268,12 +268,6 @@ class Lab:
     async def _phones_registered(self) -> bool:
         contacts = await self.cli(self.pbx, "pjsip show contacts")
         return all(f"{name}/sip:" in contacts for name in PHONES)
-
-    async def _register_phones(self) -> None:
-        """Asterisk spreads its first registrations over ten seconds; asked, it sends them at once."""
-        if not await self._phones_registered():
-            await self.cli(self.caller, "pjsip send register *all")
-            await self._ready("phones", self._phones_registered, within_s=20, process="caller")
 
     async def _sentinel_listens(self) -> bool:
         try:
