@@ -248,6 +248,9 @@ class SentinelSettings(_Section):
     silent_s: Seconds = 1.5
     grace_s: Seconds = 1.0
     fallback_context: str = "fallback"
+    ami_user: str = ""
+    """An AMI user of its own with the rights `call,reporting`; empty: the [ami] section's user and password."""
+    ami_password: SecretStr = SecretStr("")
     state: Path | None = None
     """Where the last known channels are kept across the sentinel's restart; None: sentinel.json beside the socket."""
 
