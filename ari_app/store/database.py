@@ -78,6 +78,7 @@ class Database:
                     raise StoreUnavailable(f"{self._shown}: the commit was not confirmed; it may have been done")
         except asyncio.CancelledError:
             fate.abandon()
+            job.cancel()
             raise
         if not done:
             job.cancel()
