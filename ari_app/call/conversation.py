@@ -83,9 +83,7 @@ class Conversation:
             self.diary.turn(state, event, system_acts)
             is_first = False
 
-    async def _perform(
-        self, state: State, system_acts: tuple[a.SystemAct, ...], *, is_first: bool
-    ) -> a.Event | None:
+    async def _perform(self, state: State, system_acts: tuple[a.SystemAct, ...], *, is_first: bool) -> a.Event | None:
         spoken: list[str] = []
         for act in system_acts:
             match act:

@@ -9,18 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+
+from ari_app.store.schema import CallState
 
 WATCHER_EVENTS = 1000
-
-
-class CallState(StrEnum):
-    """PENDING -> ANSWERED -> DISCONNECTED, or -> ANSWERED -> CONNECTED -> DISCONNECTED on fallback."""
-
-    PENDING = "PENDING"
-    ANSWERED = "ANSWERED"
-    CONNECTED = "CONNECTED"
-    DISCONNECTED = "DISCONNECTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ class Registry:
 
     @property
     def has_room(self) -> bool:
-        """Whether this worker may claim another call; one that rings through to a human costs nothing and is not counted."""
+        """Whether this worker may claim another call; one that talks to a human costs nothing and isn't counted."""
         talking = sum(call.state is not CallState.CONNECTED for call in self.calls.values())
         return not self.is_draining and talking < self.capacity
 

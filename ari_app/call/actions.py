@@ -1,0 +1,115 @@
+"""The policy's action acts, run: openings and bookings by the booking service, callbacks, the hand-over."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ari_app.booking.model import Appointment, BookingRequest, Opening
+from ari_app.booking.service import BookingService
+from ari_app.clock import Clock
+from ari_app.config import CallbackSettings
+from ari_app.dialogue import acts as a
+from ari_app.dialogue.state import State
+from ari_app.errors import AppointmentChanged, BookingError, OpeningTaken, StoreUnavailable
+from ari_app.logs import get_logger
+from ari_app.prompts.catalogue import Catalogue
+
+log = get_logger(__name__)
+
+HandOver = Callable[[a.HandOff], Awaitable[a.Event | None]]
+
+
+@dataclass(slots=True)
+class Actions:
+    """What one call may do in the world. Every failure comes back as an event; nothing is left half done."""
+
+    call_id: str
+    number: str
+    booking: BookingService
+    catalogue: Catalogue
+    clock: Clock
+    callbacks: CallbackSettings
+    hand_over: HandOver
+    note: Callable[..., None]
+    bookings: int = field(default=0)
+
+    async def act(self, act: a.SystemAct, state: State) -> a.Event | None:
+        """Run one action act; its result event, or None where the call has gone to a human for good."""
+        if isinstance(act, a.HandOff):
+            self.note("action", "hand over", reason=act.reason.value)
+            return await self.hand_over(act)
+        try:
+            event = await self._act(act)
+        except OpeningTaken:
+            event = await self._gone(act)
+        except AppointmentChanged:
+            event = await self._changed()
+        except (BookingError, StoreUnavailable) as exc:
+            log.warning("call.action_failed", act=type(act).__name__, reason=str(exc))
+            event = a.ActionFailed(type(act).__name__)
+        self.note("result", type(event).__name__, **_facts(event))
+        return event
+
+    async def _act(self, act: a.SystemAct) -> a.Event:
+        now = self.clock.now()
+        match act:
+            case a.FindOpenings():
+                found = await self.booking.find(act.wish, now)
+                return a.OpeningsFound(found.fitting, found.nearest, found.closed_reason, found.is_wish_taken)
+            case a.Book():
+                return a.Booked(await self.booking.book(self._request(act.opening, act.name, "sms_booked"), now))
+            case a.Move():
+                request = self._request(act.opening, act.appointment.name, "sms_moved")
+                return a.Moved(await self.booking.move(act.appointment, request, now), act.appointment)
+            case a.Cancel():
+                self.bookings += 1
+                await self.booking.cancel(
+                    act.appointment,
+                    sms_text=self._sms("sms_cancelled", appointment=act.appointment),
+                    key=f"{self.call_id}-{self.bookings}",
+                )
+                return a.CancelledAppointment(act.appointment)
+            case a.KeepCallback():
+                due = now + timedelta(minutes=self.callbacks.due_min)
+                await self.booking.keep_callback(
+                    number=act.number, name="", about=act.about, preferred=act.preferred, due=due, call_id=self.call_id
+                )
+                return a.CallbackKept(due)
+            case _:
+                raise TypeError(f"{type(act).__name__} is no action act")
+
+    def _request(self, opening: Opening, name: str, text_id: str) -> BookingRequest:
+        self.bookings += 1
+        return BookingRequest(
+            key=f"{self.call_id}-{self.bookings}",
+            opening=opening,
+            number=self.number,
+            name=name,
+            call_id=self.call_id,
+            sms_text=self._sms(text_id, opening=opening) if self.number else "",
+        )
+
+    def _sms(self, text_id: str, **values: a.Value) -> str:
+        return self.catalogue.render(text_id, values, variant=0, now=self.clock.now())
+
+    async def _gone(self, act: a.SystemAct) -> a.Event:
+        opening = act.opening if isinstance(act, a.Book | a.Move) else None
+        if opening is None:
+            return a.ActionFailed(type(act).__name__)
+        try:
+            return a.OpeningGone(await self.booking.nearest(opening, self.clock.now()))
+        except (BookingError, StoreUnavailable):
+            return a.ActionFailed(type(act).__name__)
+
+    async def _changed(self) -> a.Event:
+        try:
+            return a.AppointmentGone(await self.booking.appointments_of(self.number, self.clock.now()))
+        except BookingError:
+            return a.ActionFailed("appointments")
+
+
+def _facts(event: a.Event) -> dict[str, str]:
+    appointment: Appointment | None = getattr(event, "appointment", None)
+    if appointment is None:
+        return {}
+    return {"start": appointment.start.isoformat(), "uid": appointment.uid, "service": appointment.service or ""}

@@ -1,0 +1,138 @@
+"""One call's diary: what was said, heard and done, to the registry at once and to the call log soon.
+
+Writing never holds the call up: entries wait in a bounded queue (the oldest goes when the database can't keep up) and a
+task of the call's own writes them; `state` changes and the end are never dropped.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from ari_app.call.registry import CallEvent, LiveCall, Registry
+from ari_app.clock import Clock
+from ari_app.errors import StoreUnavailable
+from ari_app.logs import get_logger
+from ari_app.store import call_log
+from ari_app.store.call_log import Json
+from ari_app.store.database import Database
+from ari_app.store.schema import CallState
+
+log = get_logger()
+
+WAITING = 400
+
+Write = Callable[[Connection], object]
+
+
+@dataclass(slots=True)
+class Diary:
+    """`async with diary.writing():` around the call's life."""
+
+    call: LiveCall
+    registry: Registry
+    database: Database
+    clock: Clock
+    worker: str
+    outcome: str = ""
+    reason: str = ""
+    _waiting: deque[tuple[bool, Write]] = field(default_factory=deque)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_ending: bool = False
+
+    def begin(self) -> None:
+        """The call has been claimed."""
+        now, call = self.clock.now(), self.call
+        self._keep(
+            lambda conn: call_log.begin(
+                conn,
+                call_id=call.call_id,
+                worker=self.worker,
+                channel_id=call.channel_id,
+                number=call.number,
+                now=now,
+            )
+        )
+        self._publish("state", CallState.PENDING)
+
+    def state(self, state: CallState) -> None:
+        """The call has moved on."""
+        self.call.state = state
+        now, call_id = self.clock.now(), self.call.call_id
+        self._keep(lambda conn: call_log.set_state(conn, call_id=call_id, state=state, now=now))
+        log.info(f"call.{state.lower()}")
+        self._publish("state", state)
+
+    def note(self, kind: str, text: str, **data: str) -> None:
+        """Something was said, heard, pressed or done."""
+        now, call_id = self.clock.now(), self.call.call_id
+        act: Json | None = dict(data) or None
+        self._put(
+            lambda conn: call_log.append_turn(
+                conn, call_id=call_id, at=now, kind=kind, text_id=data.get("text_id", ""), pii_text=text, act=act
+            ),
+            is_kept=False,
+        )
+        log.info(f"call.{kind}", pii_text=text, **data)
+        self._publish(kind, text, **data)
+
+    def snapshot(self, state: Json) -> None:
+        """The dialogue's state after a turn, to take a lost call up again."""
+        now, call_id = self.clock.now(), self.call.call_id
+        self._keep(lambda conn: call_log.append_turn(conn, call_id=call_id, at=now, kind="state", state=state))
+
+    def ended(self) -> None:
+        """The call is over; `outcome` and `reason` as they stand."""
+        self.call.state = CallState.DISCONNECTED
+        now, call_id, outcome, reason = self.clock.now(), self.call.call_id, self.outcome, self.reason
+        self._keep(lambda conn: call_log.finish(conn, call_id=call_id, outcome=outcome, reason=reason, now=now))
+        log.info("call.disconnected", outcome=outcome, reason=reason)
+        self._publish("state", CallState.DISCONNECTED, outcome=outcome, reason=reason)
+
+    @contextlib.asynccontextmanager
+    async def writing(self):  # type: ignore[no-untyped-def]
+        """Write what comes until the block ends, then what is left, briefly."""
+        task = asyncio.create_task(self._write_all(), name="diary")
+        try:
+            yield
+        finally:
+            self._is_ending = True
+            self._wake.set()
+            done, _ = await asyncio.wait({task}, timeout=5.0)
+            if not done:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def _keep(self, write: Write) -> None:
+        self._put(write, is_kept=True)
+
+    def _put(self, write: Write, *, is_kept: bool) -> None:
+        if len(self._waiting) >= WAITING:
+            droppable = next((entry for entry in self._waiting if not entry[0]), None)
+            if droppable is not None:
+                self._waiting.remove(droppable)
+        self._waiting.append((is_kept, write))
+        self._wake.set()
+
+    async def _write_all(self) -> None:
+        while True:
+            while self._waiting:
+                batch = [write for _, write in self._waiting]
+                self._waiting.clear()
+                try:
+                    await self.database.run(lambda conn, batch=batch: [write(conn) for write in batch])
+                except StoreUnavailable as exc:
+                    log.warning("diary.unwritten", entries=len(batch), reason=str(exc))
+            if self._is_ending:
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _publish(self, kind: str, text: str, **data: str) -> None:
+        now: datetime = self.clock.now()
+        at_s = self.clock.monotonic_s() - self.call.arrived_s
+        self.registry.publish(CallEvent(self.call.call_id, now, at_s, kind, str(text), tuple(data.items())))

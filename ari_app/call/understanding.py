@@ -1,0 +1,43 @@
+"""The interpreter with this business's words: what the ear and the conversation ask of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ari_app.speech.recogniser import Reading, Transcript
+from ari_app.understanding import expectation as phrase_lists
+from ari_app.understanding import interpreter
+from ari_app.understanding.meaning import CallerAct, Expectation, Hypothesis, Vocabulary, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """One call's understanding; pure."""
+
+    vocabulary: Vocabulary
+    locale: str
+
+    def act(self, transcript: Transcript, expectation: Expectation, now: datetime) -> CallerAct:
+        """What the finished utterance means."""
+        readings = [_hypothesis(reading) for reading in transcript.readings]
+        return interpreter.interpret(readings, expectation, self.vocabulary, now, self.locale)
+
+    def act_of_text(self, text: str, expectation: Expectation, now: datetime) -> CallerAct:
+        """What a partial would mean if it were all."""
+        return interpreter.interpret(text, expectation, self.vocabulary, now, self.locale)
+
+    def is_complete(self, text: str, expectation: Expectation, now: datetime) -> bool:
+        """Whether a stable partial answers the question already."""
+        return interpreter.is_complete(text, expectation, self.vocabulary, now, self.locale)
+
+    def is_unfinished(self, text: str) -> bool:
+        """Whether the words ask for more to come."""
+        return interpreter.is_unfinished(text, self.locale)
+
+    def phrases(self, expectation: Expectation, now: datetime) -> list[str]:
+        """The turn's phrase list for the recogniser."""
+        return phrase_lists.phrases(expectation, self.vocabulary, now, self.locale)
+
+
+def _hypothesis(reading: Reading) -> Hypothesis:
+    words = tuple(Word(word.text, word.confidence, word.start_s, word.end_s) for word in reading.words)
+    return Hypothesis(reading.text, reading.confidence, words, reading.is_phrase_list)
