@@ -206,6 +206,10 @@ class SmsSettings(_Section):
     sender: str = ""
     url: str = ""
     """http gateway: a POST is sent here."""
+    template: str = ""
+    """http gateway: a JSON object or a form with ${to}, ${from}, ${text}, ${key}; empty: all four as JSON."""
+    deduplicates: bool = False
+    """http gateway: the service promises to send a repeated Idempotency-Key once; what is in doubt is sent again."""
     user: str = ""
     password: SecretStr = SecretStr("")
     host: str = ""

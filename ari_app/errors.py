@@ -20,7 +20,7 @@ AriAppError
 │   ├── ModelMissing          name, path
 │   └── SynthesisFailed
 ├── StoreUnavailable
-├── SmsFailed                 permanent or to be retried
+├── SmsFailed                 permanent, in doubt, or to be retried
 └── LabError                  the lab could not start; says how to mend it
 """
 
@@ -136,9 +136,10 @@ class StoreUnavailable(AriAppError):
 class SmsFailed(AriAppError):
     """A message could not be handed to the gateway."""
 
-    def __init__(self, reason: str, *, is_permanent: bool = False) -> None:
+    def __init__(self, reason: str, *, is_permanent: bool = False, is_in_doubt: bool = False) -> None:
+        """`is_in_doubt`: it may have been handed over; sending again may deliver it twice."""
         super().__init__(reason)
-        self.is_permanent = is_permanent
+        self.is_permanent, self.is_in_doubt = is_permanent, is_in_doubt
 
 
 class LabError(AriAppError):
