@@ -162,12 +162,12 @@ class Heartbeat:
                     metrics.SENTINEL_REDIRECTS.set(redirects)
                     if orphans:
                         log.info("sentinel.orphans", channels=[each.id for each in orphans])
-                        self._on_orphans(orphans)
+                        asyncio.get_running_loop().call_soon(self._on_orphans, orphans)
                 case Seen(redirects=redirects):
                     metrics.SENTINEL_REDIRECTS.set(redirects)
                 case Taken(ids=ids):
                     log.warning("sentinel.taken", channels=ids)
-                    self._on_taken(ids)
+                    asyncio.get_running_loop().call_soon(self._on_taken, ids)
 
     def _send(self, message: FromWorker) -> None:
         if self._writer is None or self._writer.is_closing():
