@@ -1,0 +1,204 @@
+"""A phone's mouth and ear: one chan_websocket leg on the caller's Asterisk, each frame kept with its moment.
+
+Unlike the agent's media leg it sends all the time, as a telephone does: speech, or the room (noise, or silence). And it
+never drops what it hears.
+
+Moments are a person's: a sample is spoken at the latest when the packet that holds it leaves, and heard from when the
+packet that holds it has come. So the time between the two is what that person waits, short of a jitter buffer.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import aiohttp
+import numpy as np
+
+from ari_app.asterisk.ari_client import AriClient
+from ari_app.audio.frames import FRAME_BYTES, FRAME_S, RATE_HZ, SILENCE, frames
+from ari_app.errors import LabError, PbxError
+from ari_app.lab.timeline import Timeline
+from ari_app.lab.voices import room_noise
+
+LEAD_FRAMES = 12
+"""How far ahead of the clock the mouth is kept."""
+PUMP_FRAMES = 3
+"""How much is sent at a time."""
+NOISE_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """When an utterance left the phone: its first and after its last sample, `time.monotonic()` seconds."""
+
+    began_s: float
+    ended_s: float
+
+
+class Handset:
+    """Open by `Handset.open`; put `channel_id` into the bridge with the line."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[bool], channel_id: str) -> None:
+        self.channel_id = channel_id
+        self.heard = Timeline()
+        self.said = Timeline()
+        self.frame_came = asyncio.Event()
+        self.digits = ""
+        self._socket = socket
+        self._marks: dict[str, asyncio.Future[float]] = {}
+        self._outgoing = asyncio.Lock()
+        self._room = [SILENCE]
+        self._speech: deque[bytes | str] = deque()
+        """What is still to be said: frames, and names of marks between them."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, ari: AriClient, *, noise_dbfs: float | None = None) -> AsyncIterator["Handset"]:
+        """A media channel and its socket; both end with the block. `noise_dbfs`: the room's level, None: silence."""
+        channel_id = f"handset-{uuid.uuid4().hex[:12]}"
+        channel = await ari.external_media(channel_id=channel_id)
+        name = channel.channelvars.get("MEDIA_WEBSOCKET_CONNECTION_ID", "")
+        try:
+            url = f"{ari.url}/media/{name}"
+            async with (
+                ari.session.ws_connect(
+                    url, protocols=("media",), timeout=aiohttp.ClientWSTimeout(ws_close=1.0), max_msg_size=0
+                ) as socket,
+                asyncio.TaskGroup() as group,
+            ):
+                handset = cls(socket, channel_id)
+                if noise_dbfs is not None:
+                    handset._room = _noise(noise_dbfs)
+                tasks = [group.create_task(handset._listen()), group.create_task(handset._pump())]
+                try:
+                    yield handset
+                finally:
+                    for task in tasks:
+                        task.cancel()
+        finally:
+            with suppress(PbxError):
+                await ari.hangup(channel_id)
+
+    async def say(self, audio: bytes) -> Spoken:
+        """Speak s16le mono 16 kHz; returns when its last sample has left. Cancelling falls silent at once.
+
+        Raises LabError where the call ends meanwhile.
+        """
+        async with self._outgoing:
+            began, ended = self._mark(), self._mark()
+            self._speech.extend((began, *frames(audio), ended))
+            try:
+                began_s = await self._marks[began]
+                self._keep_said(audio, began_s)
+                ended_s = await self._marks[ended]
+            except asyncio.CancelledError:
+                await self._fall_silent()
+                raise
+            finally:
+                self._forget(began, ended)
+        return Spoken(began_s, ended_s)
+
+    def _keep_said(self, audio: bytes, began_s: float) -> None:
+        for index, frame in enumerate(frames(audio)):
+            self.said.add(frame, began_s + index * FRAME_S)
+
+    def _mark(self) -> str:
+        if self._socket.closed:
+            raise LabError("the call has ended: its media socket is closed")
+        name = uuid.uuid4().hex[:12]
+        self._marks[name] = asyncio.get_running_loop().create_future()
+        return name
+
+    def _forget(self, *names: str) -> None:
+        for mark in (self._marks.pop(name) for name in names):
+            if mark.done() and not mark.cancelled():
+                mark.exception()
+
+    async def _fall_silent(self) -> None:
+        self._speech.clear()
+        with suppress(LabError):
+            await self._command("FLUSH_MEDIA")
+
+    async def _listen(self) -> None:
+        """Keep each frame with its moment; ends with the socket."""
+        rest = b""
+        async for message in self._socket:
+            now_s = time.monotonic()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self._take(message.data, now_s)
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                rest += message.data
+                whole = len(rest) // FRAME_BYTES
+                for index in range(whole):
+                    frame = rest[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
+                    self.heard.add(frame, now_s - (whole - 1 - index) * FRAME_S)
+                rest = rest[whole * FRAME_BYTES :]
+                self.frame_came.set()
+        for mark in self._marks.values():
+            if not mark.done():
+                mark.set_exception(LabError("the call ended while the phone was speaking"))
+
+    def _take(self, text: str, now_s: float) -> None:
+        event = json.loads(text)
+        mark = self._marks.get(str(event.get("correlation_id", "")))
+        if event.get("event") == "MEDIA_MARK_PROCESSED" and mark is not None and not mark.done():
+            mark.set_result(now_s - FRAME_S)
+        elif event.get("event") == "DTMF_END":
+            self.digits += str(event.get("digit", ""))
+
+    async def _pump(self) -> None:
+        """Keep the mouth LEAD_FRAMES ahead of the clock; ends with the socket."""
+        started_s, sent = time.monotonic(), 0
+        with suppress(LabError):
+            while True:
+                due = int((time.monotonic() - started_s) / FRAME_S) + LEAD_FRAMES
+                while sent < due:
+                    sent += await self._send_some(sent)
+                await asyncio.sleep(PUMP_FRAMES * FRAME_S)
+
+    async def _send_some(self, sent: int) -> int:
+        """Send a mark, or up to PUMP_FRAMES of speech in the room; the number of frames sent."""
+        if self._speech and isinstance(self._speech[0], str):
+            await self._command("MARK_MEDIA", str(self._speech.popleft()))
+            return 0
+        chunk: list[bytes] = []
+        while len(chunk) < PUMP_FRAMES:
+            room = self._room[(sent + len(chunk)) % len(self._room)]
+            following = self._speech[0] if self._speech else b""
+            if isinstance(following, str):
+                break
+            chunk.append(_mixed(following, room) if following else room)
+            if following:
+                self._speech.popleft()
+        await self._send(b"".join(chunk))
+        return len(chunk)
+
+    async def _command(self, command: str, correlation_id: str = "") -> None:
+        fields = {"command": command} | ({"correlation_id": correlation_id} if correlation_id else {})
+        try:
+            await self._socket.send_str(json.dumps(fields))
+        except (ConnectionError, aiohttp.ClientError) as exc:
+            raise LabError("the call has ended: its media socket is closed") from exc
+
+    async def _send(self, audio: bytes) -> None:
+        try:
+            await self._socket.send_bytes(audio)
+        except (ConnectionError, aiohttp.ClientError) as exc:
+            raise LabError("the call has ended: its media socket is closed") from exc
+
+
+def _noise(dbfs: float) -> list[bytes]:
+    samples = room_noise(NOISE_S * RATE_HZ) * (32768 * 10 ** (dbfs / 20))
+    return frames(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
+
+
+def _mixed(speech: bytes, noise: bytes) -> bytes:
+    if noise is SILENCE:
+        return speech
+    both = np.frombuffer(speech, "<i2").astype(np.int32) + np.frombuffer(noise, "<i2")
+    return bytes(np.clip(both, -32768, 32767).astype("<i2").tobytes())
