@@ -18,6 +18,7 @@ AriAppError
 │   └── OpeningInvalid        not bookable at all: outside hours, past, unknown service
 ├── SpeechError
 │   ├── ModelMissing          name, path
+│   ├── DownloadFailed        a model could not be fetched; says what to do
 │   └── SynthesisFailed
 ├── StoreUnavailable
 ├── SmsFailed                 permanent, in doubt, or to be retried
@@ -123,6 +124,10 @@ class ModelMissing(SpeechError):
     def __init__(self, name: str, path: str) -> None:
         super().__init__(f"model {name} is not at {path}: run `ari-app models pull {name}`")
         self.name, self.path = name, path
+
+
+class DownloadFailed(SpeechError):
+    """A model could not be fetched whole: the message says why and what to do."""
 
 
 class SynthesisFailed(SpeechError):

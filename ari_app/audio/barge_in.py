@@ -1,0 +1,155 @@
+"""Speech over the agent: when it silences the agent, when it takes the turn, when the agent goes on.
+
+A person who hears a sound while talking first falls silent, then finds out whether it was meant for them. So here:
+after `speech_s` of speech the event is PAUSE (be silent at once). Then either words come that aren't a backchannel, or
+the speech goes on longer than any "mm-hm": TAKE, the turn is the caller's. Or it was "okay", a cough, or nothing that
+could be understood within `resume_after_s`: RESUME, at the clause that was being spoken.
+
+A hum, a cough or a click is told from speech by its sound before any word is known (`sound.is_speechlike`, passed in
+for each frame): while no more than a stray frame sounds like speech the agent isn't even paused. Counts audio seconds.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ari_app.config import TurnSettings
+
+SPEECH_ON = 0.6
+
+
+class Heard(StrEnum):
+    """What the newest partial says; the listener classifies it."""
+
+    NOTHING = "nothing"
+    """No word, or only `[unk]`."""
+    BACKCHANNEL = "backchannel"
+    """Only "mm-hm", "okay", "yeah" and the like (CallerAct.is_backchannel)."""
+    WORDS = "words"
+    """Anything else; an "operator" or "stop" too."""
+
+
+class BargeInKind(StrEnum):
+    PAUSE = "pause"
+    TAKE = "take"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInLimits:
+    """Seconds of audio."""
+
+    speech_s: float = 0.12
+    speechlike_s: float = 0.06
+    """Of the sound so far, what has to be more than this to be speech: single frames of a hum seem so, too."""
+    take_speech_s: float = 0.65
+    """Speech of this length takes the turn even before a word is known."""
+    resume_after_s: float = 1.0
+    backchannel_silence_s: float = 0.3
+    """Silence after a backchannel before the agent goes on."""
+    forget_s: float = 0.1
+    """A gap longer than this starts the count of speech anew."""
+
+    @classmethod
+    def from_settings(cls, turns: TurnSettings) -> "BargeInLimits":
+        return cls(speech_s=turns.barge_in_speech_s)
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInEvent:
+    """Times in audio seconds since `begin`."""
+
+    kind: BargeInKind
+    at_s: float
+    speech_start_s: float = 0.0
+
+
+class BargeIn:
+    """Watches one agent utterance: `begin` when the agent starts to speak, `push` each frame until it has finished.
+
+    After TAKE nothing more comes until `begin`. After RESUME it watches on.
+    """
+
+    def __init__(self, limits: BargeInLimits) -> None:
+        self.limits = limits
+        self._is_shielded = self._is_paused = self._is_taken = False
+        self._now_s = self._voice_s = self._speechlike_s = self._gap_s = 0.0
+        self._speech_start_s = self._paused_at_s = 0.0
+
+    def begin(self, *, is_shielded: bool = False) -> None:
+        """The agent starts to speak; `is_shielded`: it is not to be interrupted (the notice at the start)."""
+        self._is_shielded = is_shielded
+        self._is_paused = self._is_taken = False
+        self._now_s = 0.0
+        self._forget()
+
+    def end_shield(self) -> None:
+        """The shielded sentence is over; what is being said at this moment counts from its beginning."""
+        self._is_shielded = False
+
+    @property
+    def is_paused(self) -> bool:
+        return self._is_paused
+
+    @property
+    def speech_s(self) -> float:
+        """Speech of the caller so far, for the endpointer's `speech_before_s`."""
+        return self._voice_s
+
+    def push(
+        self,
+        speech_probability: float,
+        heard: Heard = Heard.NOTHING,
+        *,
+        is_speechlike: bool = True,
+        frame_s: float = 0.02,
+    ) -> BargeInEvent | None:
+        """Take one frame. `heard` is of the utterance that the recogniser has been in since the agent began."""
+        self._now_s += frame_s
+        self._take_sound(speech_probability >= SPEECH_ON, is_speechlike, frame_s)
+        if self._is_taken or self._is_shielded:
+            return None
+        if heard is Heard.WORDS or (self._is_speech() and self._voice_s + 1e-9 >= self.limits.take_speech_s):
+            return self._take()
+        if self._is_paused:
+            return self._maybe_resume(heard)
+        if heard is Heard.NOTHING and self._is_speech():
+            self._is_paused = True
+            self._paused_at_s = self._now_s
+            return BargeInEvent(BargeInKind.PAUSE, self._now_s, self._speech_start_s)
+        return None
+
+    def _is_speech(self) -> bool:
+        return self._voice_s + 1e-9 >= self.limits.speech_s and self._speechlike_s > self.limits.speechlike_s + 1e-9
+
+    def _take_sound(self, is_voice: bool, is_speechlike: bool, frame_s: float) -> None:
+        if not is_voice:
+            self._gap_s += frame_s
+            if self._gap_s > self.limits.forget_s + 1e-9 and not self._is_paused:
+                self._forget()
+            return
+        if self._voice_s == 0:
+            self._speech_start_s = self._now_s - frame_s
+        self._gap_s = 0.0
+        self._voice_s += frame_s
+        if is_speechlike:
+            self._speechlike_s += frame_s
+
+    def _forget(self) -> None:
+        self._voice_s = self._speechlike_s = self._gap_s = 0.0
+        self._speech_start_s = self._now_s
+        self._paused_at_s = self._now_s
+
+    def _take(self) -> BargeInEvent:
+        self._is_taken, self._is_paused = True, False
+        return BargeInEvent(BargeInKind.TAKE, self._now_s, self._speech_start_s)
+
+    def _maybe_resume(self, heard: Heard) -> BargeInEvent | None:
+        paused_s = self._now_s - self._paused_at_s
+        is_backchannel = heard is Heard.BACKCHANNEL and self._gap_s + 1e-9 >= self.limits.backchannel_silence_s
+        is_nothing = paused_s + 1e-9 >= self.limits.resume_after_s and self._gap_s > 0
+        if not (is_backchannel or is_nothing):
+            return None
+        event = BargeInEvent(BargeInKind.RESUME, self._now_s, self._speech_start_s)
+        self._is_paused = False
+        self._forget()
+        return event
