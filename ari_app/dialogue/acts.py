@@ -155,7 +155,7 @@ Event = (
 
 # --- system acts ------------------------------------------------------------------------------------------------
 
-Value = str | int | datetime | Opening | Appointment | tuple[Opening, ...]
+Value = str | int | datetime | Opening | Appointment | tuple[Opening, ...] | tuple[Appointment, ...]
 """What a text may be filled with; `prompts.catalogue` renders each kind."""
 
 

@@ -1,7 +1,8 @@
 """Every sentence that the agent speaks, by id, from `texts/<language>.toml`.
 
 A text is a list of variants; `{name:form}` in it is filled with a value: `{opening:date}`, `{opening:time}`,
-`{opening:moment}`, `{number:digits}`, `{offers:list}`, `{opening:written}` (for text messages); without a form a number is counted and a moment said in full.
+`{opening:moment}`, `{number:digits}`, `{offers:list}`, `{opening:written}` (for text messages); without a form a
+number is counted and a moment said in full.
 """
 
 import re

@@ -1,0 +1,349 @@
+"""One turn of the caller: what holds anywhere first, then the open question's answers, then everything else."""
+
+from dataclasses import replace
+
+from ari_app.dialogue import identity, universal
+from ari_app.dialogue.acts import HandOffReason
+from ari_app.dialogue.describing import act_text
+from ari_app.dialogue.state import CALLBACK_QUESTIONS, IDENTITY_QUESTIONS, Identity, Question, Task
+from ari_app.dialogue.tasks import book, callback, cancel, choosing, enquire, gathering, move
+from ari_app.dialogue.turn import Outcome, Turn
+from ari_app.dialogue.wishes import take_wishes
+from ari_app.understanding.meaning import CallerAct, Intent, Topic, YesNo
+
+HEARD_WELL = 0.7
+"""From here what was understood is confirmed in passing, by the next question."""
+HEARD_BADLY = 0.4
+"""Below here it is asked for again; between the two it is asked about."""
+
+TASKS = {
+    Intent.CANCEL: Task.CANCEL,
+    Intent.MOVE: Task.MOVE,
+    Intent.CALLBACK: Task.CALLBACK,
+    Intent.ENQUIRE: Task.ENQUIRE,
+    Intent.BOOK: Task.BOOK,
+}
+"""In the order in which one wins where several are named."""
+
+_ASKED_ABOUT = frozenset({Question.HEARD, Question.CANCEL, Question.HUMAN, Question.NO_OPENINGS, *CALLBACK_QUESTIONS})
+
+
+def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
+    """The caller said something, or pressed keys that mean it."""
+    if Intent.OPERATOR in act.intents:
+        return turn.hand_over(HandOffReason.ASKED)
+    if Intent.HOLD_ON in act.intents:
+        turn.state = replace(turn.state, silences=0)
+        return universal.hold_on(turn)
+    if act.is_backchannel and act.yes_no is None and not _has_content(act):
+        return turn.listen()
+    if act.confidence < HEARD_BADLY:
+        return universal.misunderstood(turn)
+    said = turn.state
+    turn.state = replace(said, silences=0)
+    if Intent.REPEAT in act.intents and not _has_content(act):
+        return universal.repeat(turn)
+    if act.confidence < HEARD_WELL and (doubt := _ask_about(turn, act)) is not None:
+        return doubt
+    turn.state = replace(turn.state, misunderstandings=0)
+    outcome = _answer(turn, act, heard_clauses)
+    if outcome is None:
+        outcome = _anything(turn, act)
+    if outcome is None:
+        turn.state = replace(turn.state, misunderstandings=said.misunderstandings)
+        return universal.misunderstood(turn)
+    return outcome
+
+
+def _answer(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome | None:
+    """The open question's own answers; None: the act is none of them."""
+    match turn.state.question:
+        case Question.READBACK | Question.READBACK_MOVE:
+            return book.answer_readback(turn, act, heard_clauses)
+        case Question.OFFER:
+            return book.answer_offer(turn, act, heard_clauses)
+        case Question.CHANGE:
+            return book.answer_change(turn, act)
+        case Question.CANCEL:
+            return cancel.answer_cancel(turn, act, heard_clauses)
+        case Question.MOVE_OR_NEW:
+            return _move_or_new(turn, act)
+        case Question.WHICH_APPOINTMENT:
+            return _which_appointment(turn, act)
+        case Question.SERVICE_WHICH:
+            return _nth_service(turn, act)
+        case Question.TIME_WHICH:
+            return _nth_time(turn, act)
+        case Question.TOPIC_SERVICE:
+            return _topic_service(turn, act)
+        case Question.HEARD:
+            return _heard(turn, act, heard_clauses)
+        case Question.HUMAN | Question.NO_OPENINGS:
+            return _human(turn, act)
+        case Question.ANYTHING_ELSE:
+            return _anything_else(turn, act)
+        case Question.CALLBACK_NUMBER_OK:
+            return _unless_another_task(turn, act) or callback.answer_number_ok(turn, act)
+        case Question.CALLBACK_NUMBER:
+            return _unless_another_task(turn, act) or callback.answer_number(turn, act)
+        case Question.CALLBACK_TIME:
+            return _unless_another_task(turn, act) or callback.answer_time(turn, act)
+        case question if question in IDENTITY_QUESTIONS:
+            return _identity(turn, act)
+    return None
+
+
+def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
+    """What can be said under any question: another task, a question, a wish, a goodbye."""
+    if Intent.NEVER_MIND in act.intents:
+        return universal.never_mind(turn)
+    if Intent.QUESTION in act.intents or act.topic is not None:
+        return _question(turn, act)
+    if Intent.GOODBYE in act.intents and not _has_content(act):
+        return universal.goodbye(turn)
+    task = _task_of(act)
+    if task is Task.CALLBACK:
+        return callback.begin(turn)
+    is_wish = take_wishes(turn, act)
+    if task is not None:
+        _switch(turn, task)
+        return resume(turn)
+    if is_wish:
+        if turn.state.task not in (Task.BOOK, Task.MOVE):
+            _switch(turn, Task.BOOK)
+        return resume(turn)
+    if Intent.REQUEST_ALTERNATIVES in act.intents and turn.state.task in (Task.BOOK, Task.MOVE):
+        return gathering.alternatives(turn) if turn.state.wanted.service else None
+    if Intent.THANKS in act.intents and turn.state.task is None:
+        return turn.ask(Question.ANYTHING_ELSE)
+    if enquire.free_answer(turn, act.text) is not None:
+        return _question(turn, replace(act, topic=Topic.OTHER))
+    return None
+
+
+def resume(turn: Turn) -> Outcome:
+    """Go on with the present task."""
+    match turn.state.task:
+        case Task.BOOK:
+            return gathering.advance(turn)
+        case Task.MOVE:
+            return move.advance(turn)
+        case Task.CANCEL:
+            return cancel.advance(turn)
+        case Task.ENQUIRE:
+            return enquire.advance(turn)
+        case Task.CALLBACK:
+            return callback.begin(turn)
+    return turn.ask(Question.MORE if turn.state.done is not None else Question.TASK)
+
+
+def _switch(turn: Turn, task: Task) -> None:
+    """Another task: what was said stays; a booking under way is come back to after a short one."""
+    state = turn.state
+    if state.task is task:
+        return
+    is_short = task in (Task.CANCEL, Task.ENQUIRE)
+    is_under_way = state.task is Task.BOOK and not state.wanted.is_blank
+    suspended = Task.BOOK if is_short and is_under_way else None
+    if state.task is Task.MOVE and task is Task.BOOK:
+        state = replace(state, target=None, wanted=replace(state.wanted, resource=None))
+    if {state.task, task} == {Task.BOOK, Task.MOVE}:
+        state = replace(state, offered=(), proposal=None, is_read_back=False)
+    turn.state = replace(state, task=task, suspended=suspended, before=None, pending=None)
+
+
+def _task_of(act: CallerAct) -> Task | None:
+    return next((task for intent, task in TASKS.items() if intent in act.intents), None)
+
+
+def _has_content(act: CallerAct) -> bool:
+    """The act says more than a courtesy."""
+    return bool(
+        _task_of(act)
+        or act.yes_no
+        or act.choice is not None
+        or act.option
+        or act.preference
+        or act.digits
+        or act.name
+        or book.names_something(act)
+    )
+
+
+def _question(turn: Turn, act: CallerAct) -> Outcome:
+    """Answer, then come back to the question that stands open."""
+    if turn.state.wanted.service is None and act.service in turn.business.services:
+        turn.state = replace(turn.state, wanted=replace(turn.state.wanted, service=act.service))
+    if (asked := enquire.answer(turn, act)) is not None:
+        return asked
+    if Intent.BOOK in act.intents and turn.state.task is None:
+        _switch(turn, Task.BOOK)
+        return resume(turn)
+    return reopen(turn)
+
+
+def reopen(turn: Turn) -> Outcome:
+    """Ask the open question again."""
+    question = turn.state.question
+    if question is Question.TASK:
+        question = Question.MORE
+    elif question is Question.SERVICE and turn.state.wanted.service is not None:
+        return resume(turn)
+    return turn.ask(question, **dict(turn.state.values))
+
+
+def _move_or_new(turn: Turn, act: CallerAct) -> Outcome | None:
+    task = _task_of(act)
+    if task is None and act.choice is not None and 0 <= act.choice < len(_MOVE_OR_NEW):
+        task = _MOVE_OR_NEW[act.choice]
+    if task is None and act.yes_no is YesNo.NO and not book.names_something(act):
+        return turn.ask(Question.ANYTHING_ELSE)
+    if task is None and (book.names_something(act) or act.preference is not None) and act.service is None:
+        task = Task.MOVE
+    if task is None or task is Task.CALLBACK:
+        return None
+    take_wishes(turn, replace(act, service=None) if task is Task.MOVE else act)
+    _switch(turn, task)
+    return resume(turn)
+
+
+_MOVE_OR_NEW = (Task.MOVE, Task.BOOK, Task.CANCEL)
+
+
+def _which_appointment(turn: Turn, act: CallerAct) -> Outcome | None:
+    target = choosing.answer_which(turn, act)
+    if target is None:
+        return None
+    turn.state = replace(turn.state, target=target)
+    return resume(turn)
+
+
+def _nth_service(turn: Turn, act: CallerAct) -> Outcome | None:
+    candidates = turn.state.service_candidates
+    if act.service is not None or act.choice is None or not 0 <= act.choice < len(candidates):
+        return None
+    take_wishes(turn, replace(act, service=candidates[act.choice], choice=None))
+    return resume(turn)
+
+
+def _nth_time(turn: Turn, act: CallerAct) -> Outcome | None:
+    candidates = turn.state.time_candidates
+    if act.time is not None or act.choice is None or not 0 <= act.choice < len(candidates):
+        return None
+    take_wishes(turn, replace(act, time=candidates[act.choice], choice=None))
+    return resume(turn)
+
+
+def _topic_service(turn: Turn, act: CallerAct) -> Outcome | None:
+    if act.service is None:
+        return None
+    asked = enquire.answer_topic_service(turn, act)
+    return asked if asked is not None else reopen(turn)
+
+
+def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
+    """The answer to who the caller is; it may carry the wish along ("Jones, I want to move it")."""
+    task = _task_of(act)
+    right = identity.check(turn, act) if Intent.QUESTION not in act.intents else None
+    if right:
+        identity.passed(turn)
+        if task is not None:
+            take_wishes(turn, replace(act, name=None, digits=None))
+            _switch(turn, task)
+        if turn.state.task is not None:
+            return resume(turn)
+        choosing.tell(turn)
+        return turn.ask(Question.MOVE_OR_NEW)
+    is_declined = act.yes_no is YesNo.NO or Intent.NEVER_MIND in act.intents
+    if task is Task.BOOK or (is_declined and not act.name):
+        turn.state = replace(turn.state, identity=Identity.DECLINED, task=None if task is None else turn.state.task)
+        return turn.ask(Question.MORE) if task is None else None
+    if act.intents or right is None:
+        return None if task is None or task is Task.CALLBACK else _remember(turn, act, task)
+    return identity.failed(turn)
+
+
+def _remember(turn: Turn, act: CallerAct, task: Task) -> Outcome:
+    """A task before the name: kept, and the name asked for again."""
+    take_wishes(turn, act)
+    _switch(turn, task)
+    return reopen(turn)
+
+
+def _human(turn: Turn, act: CallerAct) -> Outcome | None:
+    """Whether a human shall help."""
+    if book.names_something(act) or act.preference is not None or act.intents:
+        return None
+    if act.yes_no is YesNo.YES:
+        return turn.hand_over(turn.state.handoff_reason)
+    if act.yes_no is not YesNo.NO:
+        return None
+    if turn.state.question is Question.NO_OPENINGS and turn.state.task is not None:
+        return turn.ask(Question.CHANGE)
+    if turn.state.task is None:
+        return turn.ask(Question.MORE)
+    return resume(turn)
+
+
+def _anything_else(turn: Turn, act: CallerAct) -> Outcome | None:
+    if _task_of(act) is not None or book.names_something(act) or act.topic is not None:
+        return None
+    closing = {Intent.THANKS, Intent.GOODBYE, Intent.NEVER_MIND}
+    if act.yes_no is YesNo.NO or (closing & set(act.intents) and act.yes_no is None):
+        return universal.goodbye(turn)
+    if act.yes_no is YesNo.YES:
+        return turn.ask(Question.MORE)
+    return None
+
+
+def _unless_another_task(turn: Turn, act: CallerAct) -> Outcome | None:
+    """Instead of being called back the caller would rather go on here."""
+    task = _task_of(act)
+    if task is None or task is Task.CALLBACK:
+        return None
+    take_wishes(turn, act)
+    turn.state = replace(turn.state, task=None)
+    _switch(turn, task)
+    return resume(turn)
+
+
+def _ask_about(turn: Turn, act: CallerAct) -> Outcome | None:
+    """Heard with little confidence: ask whether it was that; None where the next question shows it anyway."""
+    if turn.state.question in _ASKED_ABOUT or turn.state.question in IDENTITY_QUESTIONS:
+        return None
+    what = act_text(turn.business, turn.state, act)
+    if not what:
+        return None
+    turn.state = replace(turn.state, pending=act)
+    return turn.interpose(Question.HEARD, what=what)
+
+
+def _heard(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome | None:
+    """Yes takes what was heard; anything new is taken instead of it."""
+    pending = turn.state.pending
+    if pending is None:
+        return None
+    if act.yes_no is None and not _has_content(act):
+        return None
+    turn.restore()
+    turn.state = replace(turn.state, pending=None)
+    if act.yes_no is YesNo.YES and not book.names_something(act):
+        return spoken(turn, replace(pending, confidence=1.0), None)
+    if act.yes_no is YesNo.NO and not book.names_something(act) and _task_of(act) is None:
+        return universal.misunderstood(turn)
+    joined = replace(act, yes_no=None, confidence=1.0)
+    if act.yes_no is YesNo.YES:
+        joined = _joined(pending, joined)
+    return spoken(turn, joined, None)
+
+
+def _joined(pending: CallerAct, act: CallerAct) -> CallerAct:
+    """What was heard first, with what was said on top of it."""
+    return replace(
+        pending,
+        service=act.service or pending.service,
+        date=act.date or pending.date,
+        time=act.time or pending.time,
+        resource=act.resource or pending.resource,
+        confidence=1.0,
+    )

@@ -1,0 +1,274 @@
+"""What a turn changes in what the caller wants, and what it asks of the calendar."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+
+from ari_app.booking.model import Opening, Wish
+from ari_app.dialogue.business import Business
+from ari_app.dialogue.describing import date_text, time_text
+from ari_app.dialogue.state import State, Wanted
+from ari_app.dialogue.turn import Turn
+from ari_app.understanding.meaning import CallerAct, DateRange, Preference, Slot, TimeRange
+
+AROUND = timedelta(hours=1)
+DEFAULT_HORIZON = timedelta(days=90)
+EARLIEST_MOMENT, LATEST_MOMENT = time(0), time(23, 59)
+
+
+def take_wishes(turn: Turn, act: CallerAct) -> bool:
+    """Fill the slots that the act names, keep the others; whether anything in it concerned an appointment.
+
+    What can't be (no such day, a day gone by, a service that isn't offered) is told and leaves its slot as it was.
+    """
+    before = turn.state
+    taken = [
+        _take_rejected(turn, act),
+        _take_service(turn, act),
+        _take_resource(turn, act),
+        _take_date(turn, act),
+        _take_time(turn, act),
+        _take_preference(turn, act),
+    ]
+    if turn.state.wanted != before.wanted:
+        turn.state = replace(searched_anew(turn.state), wanted=_kept_from_proposal(before, turn.state.wanted, act))
+    return any(taken)
+
+
+def wish_of(business: Business, state: State) -> Wish:
+    """The calendar's question for what is wanted; `state.wanted.service` is known."""
+    wanted, today = state.wanted, state.now.date()
+    assert wanted.service is not None
+    service = business.services[wanted.service]
+    wished = wanted.date or DateRange(None, None)
+    last_bookable = today + service.horizon
+    first = max(wished.start or today, today)
+    last = wished.end or max(last_bookable, first)
+    earliest, latest, point = _bounds(wanted.time)
+    return Wish(
+        service=wanted.service,
+        first_day=first,
+        last_day=max(last, first),
+        earliest=earliest,
+        latest=latest,
+        weekdays=wished.weekdays,
+        excluded=wished.excluded | wanted.excluded,
+        resource=wanted.resource,
+        near=datetime.combine(first, point, tzinfo=business.zone) if point is not None else None,
+    )
+
+
+def widened(business: Business, state: State) -> Wish:
+    """The same service at any time with anybody, nearest to the wish."""
+    wish = wish_of(business, state)
+    near = wish.near or datetime.combine(wish.first_day, wish.earliest or time(9), tzinfo=business.zone)
+    service = business.services[wish.service]
+    today = state.now.date()
+    return Wish(service=wish.service, first_day=today, last_day=today + service.horizon, near=near)
+
+
+def exact_match(wanted: Wanted, fitting: Sequence[Opening]) -> Opening | None:
+    """The opening that is exactly what was wished for, if one is."""
+    if wanted.is_earliest and fitting:
+        return min(fitting)
+    if wanted.time is None or wanted.date is None or not (wanted.date.is_single and wanted.time.is_point):
+        return None
+    wished = (wanted.date.start, wanted.time.start)
+    return next((each for each in fitting if (each.start.date(), each.start.time()) == wished), None)
+
+
+def prefer(turn: Turn, preference: Preference, offered: Sequence[Opening]) -> None:
+    """A wish told against what was offered: anything later, another day, the earliest."""
+    state = turn.state
+    wanted = state.wanted
+    days = frozenset(each.start.date() for each in offered)
+    match preference:
+        case Preference.EARLIEST:
+            wanted = replace(wanted, is_earliest=True)
+        case Preference.OTHER_DAY:
+            single = {wanted.date.start} if wanted.date is not None and wanted.date.is_single else set()
+            excluded = wanted.excluded | days | frozenset(day for day in single if day is not None)
+            kept = None if single else wanted.date
+            wanted = replace(wanted, date=kept or DateRange(None, None), excluded=excluded, is_earliest=False)
+        case Preference.LATER if offered:
+            wanted = _after(wanted, max(offered).start, is_one_day=len(days) == 1)
+        case Preference.EARLIER if offered:
+            wanted = _before(wanted, min(offered).start, is_one_day=len(days) == 1)
+        case Preference.LATER | Preference.EARLIER:
+            wanted = _shifted(wanted, preference)
+        case Preference.SAME_TIME:
+            previous = state.target or (state.appointments[0] if state.appointments else None)
+            if previous is not None:
+                at = previous.start.time()
+                wanted = replace(wanted, time=TimeRange(at, at), is_earliest=False)
+    turn.state = replace(searched_anew(state), wanted=wanted)
+
+
+def _take_rejected(turn: Turn, act: CallerAct) -> bool:
+    if not act.rejected:
+        return False
+    state, wanted = turn.state, turn.state.wanted
+    if Slot.DATE in act.rejected and act.date is None:
+        days = {state.proposal.start.date()} if state.proposal else {each.start.date() for each in state.offered}
+        if not days and wanted.date is not None and wanted.date.is_single and wanted.date.start is not None:
+            days = {wanted.date.start}
+        wanted = replace(wanted, date=None, is_earliest=False, excluded=wanted.excluded | days)
+    if Slot.TIME in act.rejected and act.time is None:
+        wanted = replace(wanted, time=None, is_earliest=False)
+    if Slot.SERVICE in act.rejected and act.service is None:
+        wanted = replace(wanted, service=None)
+    if Slot.RESOURCE in act.rejected and act.resource is None:
+        wanted = replace(wanted, resource=None)
+    turn.state = replace(state, wanted=wanted)
+    return True
+
+
+def _take_service(turn: Turn, act: CallerAct) -> bool:
+    if act.service in turn.business.services:
+        if act.service != turn.state.wanted.service:
+            turn.news.append(turn.business.service_name(act.service))
+        wanted = replace(turn.state.wanted, service=act.service)
+        if wanted.resource and wanted.resource not in turn.business.resources_of(act.service or ""):
+            wanted = replace(wanted, resource=None)
+        turn.state = replace(turn.state, wanted=wanted, service_candidates=())
+        return True
+    known = tuple(service for service in act.service_candidates if service in turn.business.services)
+    if len(known) > 1:
+        turn.state = replace(turn.state, service_candidates=known, wanted=replace(turn.state.wanted, service=None))
+        return True
+    if act.unknown_service:
+        turn.say("problem.unknown_service", words=act.unknown_service)
+        return True
+    return False
+
+
+def _take_resource(turn: Turn, act: CallerAct) -> bool:
+    wanted = turn.state.wanted
+    if act.any_resource:
+        turn.state = replace(turn.state, wanted=replace(wanted, resource=None))
+        return True
+    if act.resource is None or act.resource not in turn.business.resources:
+        return False
+    person = turn.business.resource_name(act.resource)
+    if wanted.service and act.resource not in turn.business.resources_of(wanted.service):
+        turn.say("problem.resource", person=person)
+        return True
+    if act.resource != wanted.resource:
+        turn.news.append(person)
+    turn.state = replace(turn.state, wanted=replace(wanted, resource=act.resource))
+    return True
+
+
+def _take_date(turn: Turn, act: CallerAct) -> bool:
+    if act.date is None:
+        if act.impossible_date:
+            turn.say("problem.impossible_date", words=act.impossible_date)
+            turn.state = replace(turn.state, wanted=replace(turn.state.wanted, date=None))
+        return act.impossible_date is not None
+    if act.date.end is not None and act.date.end < turn.state.now.date():
+        turn.say("problem.past")
+        turn.state = replace(turn.state, wanted=replace(turn.state.wanted, date=None))
+        return True
+    wanted = turn.state.wanted
+    if act.date != wanted.date:
+        turn.news.append(date_text(turn.business, turn.state, act.date))
+    is_earliest = wanted.is_earliest and wanted.time is None
+    wanted = replace(wanted, date=act.date, is_earliest=is_earliest, excluded=_still_excluded(wanted, act.date))
+    turn.state = replace(turn.state, wanted=wanted)
+    return True
+
+
+def _take_time(turn: Turn, act: CallerAct) -> bool:
+    if act.time is not None:
+        if act.time != turn.state.wanted.time:
+            turn.news.append(time_text(turn.business, act.time))
+        wanted = replace(turn.state.wanted, time=act.time, is_earliest=False)
+        turn.state = replace(turn.state, wanted=wanted, time_candidates=())
+        return True
+    if len(act.time_candidates) > 1:
+        readings = tuple(TimeRange(at, at) for at in act.time_candidates)
+        turn.state = replace(turn.state, time_candidates=readings, wanted=replace(turn.state.wanted, time=None))
+        return True
+    return False
+
+
+def _take_preference(turn: Turn, act: CallerAct) -> bool:
+    if act.preference is None:
+        return False
+    state = turn.state
+    offered = (state.proposal,) if state.proposal is not None else state.offered
+    prefer(turn, act.preference, offered)
+    return True
+
+
+def _kept_from_proposal(before: State, wanted: Wanted, act: CallerAct) -> Wanted:
+    """A correction changes its slot: the rest stays as it was read back or offered, not as it was first wished."""
+    if act.preference is not None or act.rejected:
+        return wanted
+    proposal = before.proposal
+    if proposal is not None:
+        day, at = proposal.start.date(), proposal.start.time()
+        if act.date is None:
+            wanted = replace(wanted, date=DateRange(day, day))
+        if act.time is None and not wanted.is_earliest:
+            wanted = replace(wanted, time=TimeRange(at, at))
+        return wanted
+    days = {each.start.date() for each in before.offered}
+    if act.date is None and act.time is not None and len(days) == 1:
+        day = days.pop()
+        return replace(wanted, date=DateRange(day, day))
+    return wanted
+
+
+def searched_anew(state: State) -> State:
+    """Another wish: nothing found for the old one counts any more."""
+    return replace(state, offered=(), pool=(), refused=frozenset(), proposal=None, is_read_back=False, is_widened=False)
+
+
+def _still_excluded(wanted: Wanted, named: DateRange) -> frozenset[date]:
+    """A day named on its own is wanted after all."""
+    return frozenset() if named.is_single else wanted.excluded
+
+
+def _bounds(wished: TimeRange | None) -> tuple[time | None, time | None, time | None]:
+    """Earliest, latest and the point that nearness is measured from."""
+    if wished is None:
+        return None, None, None
+    if wished.start is not None and wished.is_point:
+        if not wished.is_approximate:
+            return wished.start, wished.start, wished.start
+        return _moved(wished.start, -AROUND), _moved(wished.start, AROUND), wished.start
+    return wished.start, wished.end, None
+
+
+def _moved(at: time, by: timedelta) -> time:
+    """`at` moved within its day."""
+    day = date(2000, 1, 2)
+    moved = datetime.combine(day, at) + by
+    if moved.date() < day:
+        return EARLIEST_MOMENT
+    return LATEST_MOMENT if moved.date() > day else moved.time()
+
+
+def _after(wanted: Wanted, last: datetime, *, is_one_day: bool) -> Wanted:
+    if is_one_day:
+        later = TimeRange(_moved(last.time(), timedelta(minutes=1)), None)
+        return replace(wanted, date=DateRange(last.date(), last.date()), time=later, is_earliest=False)
+    following = last.date() + timedelta(days=1)
+    return replace(wanted, date=DateRange(following, None), is_earliest=False)
+
+
+def _before(wanted: Wanted, first: datetime, *, is_one_day: bool) -> Wanted:
+    if is_one_day:
+        earlier = TimeRange(None, _moved(first.time(), -timedelta(minutes=1)))
+        return replace(wanted, date=DateRange(first.date(), first.date()), time=earlier, is_earliest=False)
+    return replace(wanted, date=DateRange(None, first.date() - timedelta(days=1)), is_earliest=False)
+
+
+def _shifted(wanted: Wanted, preference: Preference) -> Wanted:
+    """ "Later" with nothing on offer: later than the time that was wished for."""
+    if wanted.time is None or wanted.time.start is None:
+        return wanted
+    if preference is Preference.LATER:
+        return replace(wanted, time=TimeRange(_moved(wanted.time.end or wanted.time.start, timedelta(minutes=1)), None))
+    return replace(wanted, time=TimeRange(None, _moved(wanted.time.start, -timedelta(minutes=1))))
