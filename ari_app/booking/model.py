@@ -75,6 +75,29 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What a wish comes to."""
+
+    fitting: tuple[Opening, ...]
+    """Best first."""
+    nearest: tuple[Opening, ...] = ()
+    """Where nothing fits: other times that day, then other days, then other resources."""
+    closed_reason: str = ""
+    """Why the wished days have none at all: "closed", "holiday NAME", "past", "horizon", "hours"; empty: full."""
+    is_wish_taken: bool = False
+    """The very time wished for would be bookable but is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentPart:
+    """One resource's own event of an appointment."""
+
+    resource: str
+    href: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Appointment:
     """What the calendar holds; `href` and `etag` are the server's."""
 
@@ -90,6 +113,8 @@ class Appointment:
     href: str = ""
     etag: str = ""
     title: str = ""
+    parts: tuple[AppointmentPart, ...] = ()
+    """Every event of it, the first resource's first; empty: only `href`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +128,19 @@ class BookingRequest:
     call_id: str = ""
     sms_text: str = ""
     """Sent once the appointment is confirmed; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCallback:
+    """A promised callback, kept as a VTODO."""
+
+    uid: str
+    number: str
+    name: str
+    about: str
+    preferred: str
+    """When the caller would like to be called, in their words."""
+    due: datetime | None
+    call_id: str = ""
+    href: str = ""
+    etag: str = ""
