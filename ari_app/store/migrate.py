@@ -7,7 +7,6 @@ whole way up is one transaction: all of it or nothing.
 import os
 from pathlib import Path
 
-import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -17,9 +16,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ari_app.errors import StoreUnavailable
+from ari_app.logs import get_logger
 from ari_app.store.database import database_url, make_engine
 
-log = structlog.get_logger(__name__)
+log = get_logger()
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x6172695F617070

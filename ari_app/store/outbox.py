@@ -114,12 +114,12 @@ def put_back(conn: Connection, message: OutboxMessage, *, due_at: datetime, reas
 
 
 def settle_doubtful(
-    conn: Connection, *, now: datetime, worker: str = "", resend: bool, reason: str
+    conn: Connection, *, now: datetime, worker: str = "", resend: bool, most_attempts: int = 6, reason: str
 ) -> list[OutboxMessage]:
     """Decide the messages whose worker died between claiming and writing down the end.
 
     Those are the ones whose claim ran out, and all of `worker`'s (given at that worker's own start). `resend`: due
-    again; else failed with `reason`. Returns them as they were.
+    again, up to `most_attempts`; else failed with `reason`. Returns them as they were.
     """
     doubtful = select(outbox).where(
         outbox.c.state == OutboxState.DUE,
@@ -128,7 +128,7 @@ def settle_doubtful(
     )
     found = [_message(row) for row in conn.execute(doubtful.with_for_update(skip_locked=True))]
     for message in found:
-        if resend:
+        if resend and message.attempts < most_attempts:
             put_back(conn, message, due_at=now, reason=reason)
         else:
             finish(conn, message, state=OutboxState.FAILED, now=now, reason=reason)
