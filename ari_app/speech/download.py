@@ -81,6 +81,10 @@ class Puller:
         unconfirmed = tuple(file.name for file in model.files if file.sha256 is None)
         return Pulled(place, digests, unconfirmed)
 
+    def has(self, model: Model) -> bool:
+        """Whether the model lies in this directory."""
+        return is_present(model.kind, model_path(self.directory, model.kind, model.name))
+
     def verify(self, model: Model) -> list[str]:
         """What is wrong with an installed model, a line each; empty: all as it was pulled."""
         place = model_path(self.directory, model.kind, model.name)
