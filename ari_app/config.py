@@ -216,6 +216,9 @@ class SmsSettings(_Section):
     port: int = 2775
     retries: int = Field(5, ge=0)
     sip_endpoint: str = "{number}"
+    """PJSIP endpoint of a number: {number} is +44..., {digits} is 44...; empty: only those of sip_endpoints."""
+    sip_endpoints: dict[str, str] = {}
+    """E.164 number -> PJSIP endpoint."""
 
 
 class HandoffSettings(_Section):
@@ -278,6 +281,8 @@ class LogSettings(_Section):
 
 class LabSettings(_Section):
     clock_offset_days: int = 0
+    events_dir: Path | None = None
+    """Each call's events are written here, with what was said: for the demo, never with real callers."""
 
 
 class Settings(_Section):

@@ -14,7 +14,7 @@ from ari_app.errors import AppointmentChanged, BookingError, OpeningTaken, Store
 from ari_app.logs import get_logger
 from ari_app.prompts.catalogue import Catalogue
 
-log = get_logger(__name__)
+log = get_logger()
 
 HandOver = Callable[[a.HandOff], Awaitable[a.Event | None]]
 

@@ -6,15 +6,19 @@ task of the call's own writes them; `state` changes and the end are never droppe
 
 import asyncio
 import contextlib
+import functools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from ari_app.call.registry import CallEvent, LiveCall, Registry
 from ari_app.clock import Clock
+from ari_app.dialogue import acts as a
+from ari_app.dialogue.state import State
 from ari_app.errors import StoreUnavailable
 from ari_app.logs import get_logger
 from ari_app.store import call_log
@@ -25,6 +29,14 @@ from ari_app.store.schema import CallState
 log = get_logger()
 
 WAITING = 400
+
+_STATE = TypeAdapter(State)
+_OUTCOMES: dict[type, str] = {
+    a.Booked: "booked",
+    a.Moved: "moved",
+    a.CancelledAppointment: "cancelled",
+    a.CallbackKept: "callback",
+}
 
 Write = Callable[[Connection], object]
 
@@ -80,10 +92,13 @@ class Diary:
         log.info(f"call.{kind}", pii_text=text, **data)
         self._publish(kind, text, **data)
 
-    def snapshot(self, state: Json) -> None:
-        """The dialogue's state after a turn, to take a lost call up again."""
+    def turn(self, state: State, event: a.Event, system_acts: tuple[a.SystemAct, ...]) -> None:
+        """A step of the conversation: what it came to, and its state, from which a lost call is taken up again."""
+        if (outcome := _OUTCOMES.get(type(event))) is not None:
+            self.outcome = outcome
         now, call_id = self.clock.now(), self.call.call_id
-        self._keep(lambda conn: call_log.append_turn(conn, call_id=call_id, at=now, kind="state", state=state))
+        snapshot: Json = _STATE.dump_python(state, mode="json")
+        self._keep(lambda conn: call_log.append_turn(conn, call_id=call_id, at=now, kind="state", state=snapshot))
 
     def ended(self) -> None:
         """The call is over; `outcome` and `reason` as they stand."""
@@ -94,7 +109,7 @@ class Diary:
         self._publish("state", CallState.DISCONNECTED, outcome=outcome, reason=reason)
 
     @contextlib.asynccontextmanager
-    async def writing(self):  # type: ignore[no-untyped-def]
+    async def writing(self) -> AsyncIterator[None]:
         """Write what comes until the block ends, then what is left, briefly."""
         task = asyncio.create_task(self._write_all(), name="diary")
         try:
@@ -124,7 +139,7 @@ class Diary:
                 batch = [write for _, write in self._waiting]
                 self._waiting.clear()
                 try:
-                    await self.database.run(lambda conn, batch=batch: [write(conn) for write in batch])
+                    await self.database.run(functools.partial(_write_batch, batch))
                 except StoreUnavailable as exc:
                     log.warning("diary.unwritten", entries=len(batch), reason=str(exc))
             if self._is_ending:
@@ -136,3 +151,8 @@ class Diary:
         now: datetime = self.clock.now()
         at_s = self.clock.monotonic_s() - self.call.arrived_s
         self.registry.publish(CallEvent(self.call.call_id, now, at_s, kind, str(text), tuple(data.items())))
+
+
+def _write_batch(batch: list[Write], conn: Connection) -> None:
+    for write in batch:
+        write(conn)

@@ -30,7 +30,7 @@ class Speaking:
     ) -> None:
         self._synthesiser = synthesiser
         self._leg = leg
-        self._on_first_audio = on_first_audio or (lambda: None)
+        self.on_first_audio = on_first_audio or (lambda: None)
         self._clauses: list[_Clause] = []
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
@@ -122,7 +122,7 @@ class Speaking:
         if self._is_stopped or clause not in self._clauses:
             return
         if self._clauses[0] is clause:
-            self._on_first_audio()
+            self.on_first_audio()
         clause.play = self._leg.play([audio])
         following = next((each for each in self._clauses if each.play is None), None)
         if following is not None:
@@ -130,7 +130,7 @@ class Speaking:
 
     async def _wait(self) -> None:
         """Until something was queued or stopped, or the clause being heard ends."""
-        waits = {asyncio.ensure_future(self._changed.wait())}
+        waits: set[asyncio.Future[object]] = {asyncio.ensure_future(self._changed.wait())}
         if self._clauses and self._clauses[0].play is not None:
             waits.add(asyncio.ensure_future(_ended(self._clauses[0].play)))
         try:

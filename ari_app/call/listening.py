@@ -1,0 +1,347 @@
+"""The ear of one call: frames in, the caller's turns out.
+
+It hears all the time. In a turn, while the agent still speaks, `BargeIn` decides whether a sound is meant for it; once
+the agent is silent, `Endpointer` decides when the caller has done. What is said between two turns (while the
+calendar is asked) is kept and heard first in the next turn. Where frames stop coming (a phone that sends nothing in
+silence) silence is heard in their place, so the logic counts on.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ari_app import metrics
+from ari_app.asterisk.media_leg import MediaLeg
+from ari_app.audio.barge_in import BargeIn, BargeInKind, BargeInLimits, Heard
+from ari_app.audio.endpointing import (
+    Endpointer,
+    EndpointEvent,
+    EndpointKind,
+    EndpointLimits,
+    PartialFacts,
+    StablePartial,
+    TurnKind,
+)
+from ari_app.audio.frames import FRAME_S, SILENCE
+from ari_app.audio.sound import is_speechlike
+from ari_app.call.speaking import Speaking
+from ari_app.call.understanding import Understanding
+from ari_app.clock import Clock
+from ari_app.config import TurnSettings
+from ari_app.dialogue import acts as a
+from ari_app.speech.recogniser import RecogniserStream, Transcript
+from ari_app.speech.vad import VoiceActivity
+from ari_app.understanding.meaning import CallerAct, Expectation
+
+PRE_ROLL_FRAMES = 20
+"""0.4 s before the first speech that the VAD saw."""
+BETWEEN_FRAMES = 500
+"""10 s are kept of what is said between two turns."""
+QUEUE_FRAMES = 250
+GAP_S = 0.1
+"""Frames later than this are replaced by silence."""
+BETWEEN_DIGITS_S = 2.5
+UNKNOWN = "[unk]"
+
+TurnEvent = a.CallerSpoke | a.CallerPressed | a.CallerSilent
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One turn being waited for."""
+
+    listen: a.Listen
+    kind: TurnKind
+    result: asyncio.Future[TurnEvent]
+    heard_clauses: int | None = None
+    digits: str = ""
+    digits_timer: asyncio.TimerHandle | None = None
+    is_endpointing: bool = False
+    """The agent is silent: the turn's end is being looked for."""
+    is_open: bool = False
+    """The recogniser is fed."""
+
+
+@dataclass(slots=True)
+class TurnGap:
+    """From the caller's last speech to the agent's first audio, for the metric."""
+
+    kind: str = ""
+    ended_s: float = 0.0
+    """When the turn was over, on the monotonic clock."""
+    wait_s: float = 0.0
+    """Audio seconds between the last speech and then."""
+
+
+@dataclass(slots=True)
+class Listening:
+    """One call's ear; it hears while `run` runs."""
+
+    leg: MediaLeg
+    stream: RecogniserStream
+    understanding: Understanding
+    mouth: Speaking
+    turns: TurnSettings
+    clock: Clock
+    note: Callable[..., None]
+    speculate: Callable[[CallerAct], None] = lambda _act: None
+    """Told what a partial would mean that looks complete, so that the answer can be made ready."""
+    _voice: VoiceActivity = field(default_factory=VoiceActivity)
+    _turn: _Turn | None = None
+    _pre_roll: deque[bytes] = field(default_factory=lambda: deque(maxlen=PRE_ROLL_FRAMES))
+    _between: deque[bytes] = field(default_factory=lambda: deque(maxlen=BETWEEN_FRAMES))
+    _is_between_speech: bool = False
+    _keys: deque[str] = field(default_factory=lambda: deque(maxlen=32))
+    _stable: StablePartial = field(default_factory=StablePartial)
+    _now_s: float = 0.0
+    _judged: str = ""
+    _facts: PartialFacts = field(default_factory=PartialFacts)
+    _endpointer: Endpointer = field(init=False)
+    _barge_in: BargeIn = field(init=False)
+    gap: TurnGap = field(default_factory=TurnGap)
+
+    def __post_init__(self) -> None:
+        self._endpointer = Endpointer(EndpointLimits.from_settings(self.turns))
+        self._barge_in = BargeIn(BargeInLimits.from_settings(self.turns))
+
+    # For the conversation
+
+    async def turn(self, listen: a.Listen) -> TurnEvent:
+        """Wait for the caller's turn; cancelling loses what was said in it."""
+        expectation = listen.expectation
+        kind = TurnKind.CLOSED if expectation.is_closed else TurnKind.OPEN
+        turn = _Turn(listen, kind, asyncio.get_running_loop().create_future())
+        await self.stream.begin(self.understanding.phrases(expectation, self.clock.now()))
+        self._stable.begin()
+        self._judged, self._facts = "", PartialFacts()
+        self._barge_in.begin(is_shielded=self.mouth.is_shielded)
+        self._turn = turn
+        if self._is_between_speech and not self.mouth.is_speaking:
+            self._endpointer.note_cut_off()
+        waiting = list(self._between) if self._is_between_speech else []
+        self._between.clear()
+        self._is_between_speech = False
+        while self._keys and not turn.result.done():
+            await self.press(self._keys.popleft())
+        for frame in waiting:
+            await self._hear(frame)
+        try:
+            return await turn.result
+        finally:
+            self._turn = None
+            if turn.digits_timer is not None:
+                turn.digits_timer.cancel()
+
+    def first_audio(self) -> None:
+        """The agent's answer begins to sound."""
+        if self.gap.kind:
+            gap_s = self.gap.wait_s + self.clock.monotonic_s() - self.gap.ended_s
+            metrics.TURN_GAP.labels(self.gap.kind).observe(gap_s)
+            self.note("gap", self.gap.kind, gap_s=f"{gap_s:.3f}", wait_s=f"{self.gap.wait_s:.3f}")
+            self.gap.kind = ""
+
+    async def press(self, digit: str) -> None:
+        """A key was pressed: speech stops at once, and the key is the answer, or part of it."""
+        turn = self._turn
+        if turn is None or turn.result.done():
+            self._keys.append(digit)
+            return
+        if self.mouth.is_speaking:
+            turn.heard_clauses = await self.mouth.stop()
+        self.mouth.forget()
+        self.note("dtmf", digit)
+        if turn.listen.dtmf == "single" or digit in "*":
+            self._press_done(turn, turn.digits + digit)
+            return
+        if digit == "#":
+            self._press_done(turn, turn.digits or "#")
+            return
+        turn.digits += digit
+        if turn.digits_timer is not None:
+            turn.digits_timer.cancel()
+        loop = asyncio.get_running_loop()
+        turn.digits_timer = loop.call_later(BETWEEN_DIGITS_S, lambda: self._press_done(turn, turn.digits))
+
+    def _press_done(self, turn: _Turn, digits: str) -> None:
+        if not turn.result.done():
+            turn.result.set_result(a.CallerPressed(digits, self.clock.now()))
+
+    # Hearing
+
+    async def run(self) -> None:
+        """Hear until cancelled. Raises MediaClosed, SpeechError."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_FRAMES)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read(queue), name="ear-read")
+            group.create_task(self._hear_all(queue), name="ear-hear")
+
+    async def _read(self, queue: asyncio.Queue[bytes]) -> None:
+        async for frame in self.leg.frames():
+            if queue.full():
+                queue.get_nowait()
+                metrics.FRAMES_DROPPED.labels("from_caller").inc()
+            queue.put_nowait(frame)
+
+    async def _hear_all(self, queue: asyncio.Queue[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        heard_s = loop.time()
+        while True:
+            try:
+                frame = queue.get_nowait() if not queue.empty() else await asyncio.wait_for(queue.get(), GAP_S)
+                heard_s = loop.time()
+            except TimeoutError:
+                missing = max(1, int((loop.time() - heard_s) / FRAME_S))
+                heard_s = loop.time()
+                for _ in range(min(missing, 50)):
+                    await self._hear(SILENCE)
+                continue
+            await self._hear(frame)
+
+    async def _hear(self, frame: bytes) -> None:
+        probability = self._voice.push(frame)
+        self._now_s += FRAME_S
+        turn = self._turn
+        if turn is None or turn.result.done():
+            self._keep_between(frame, probability)
+            return
+        self._feed(turn, frame, probability)
+        if self.mouth.is_speaking or self._barge_in.is_paused:
+            await self._watch_barge_in(turn, frame, probability)
+        else:
+            await self._look_for_end(turn, probability)
+
+    def _keep_between(self, frame: bytes, probability: float) -> None:
+        self._pre_roll.append(frame)
+        if probability >= 0.5 and not self._is_between_speech:
+            self._is_between_speech = True
+            self._between.extend(self._pre_roll)
+        elif self._is_between_speech:
+            self._between.append(frame)
+
+    def _feed(self, turn: _Turn, frame: bytes, probability: float) -> None:
+        """While the agent speaks only what may be speech goes to the recogniser; in the caller's turn all of it."""
+        if turn.is_open:
+            self.stream.feed(frame)
+            return
+        self._pre_roll.append(frame)
+        if probability >= 0.3 or not self.mouth.is_speaking:
+            turn.is_open = True
+            self.stream.feed(b"".join(self._pre_roll))
+            self._pre_roll.clear()
+
+    # While the agent speaks
+
+    async def _watch_barge_in(self, turn: _Turn, frame: bytes, probability: float) -> None:
+        if not self.mouth.is_shielded:
+            self._barge_in.end_shield()
+        heard = self._heard(turn) if turn.is_open else Heard.NOTHING
+        is_like_speech = probability < 0.5 or is_speechlike(frame)
+        event = self._barge_in.push(probability, heard, is_speechlike=is_like_speech)
+        if event is None:
+            return
+        match event.kind:
+            case BargeInKind.PAUSE:
+                turn.heard_clauses = await self.mouth.stop()
+                metrics.BARGE_IN.observe(max(event.at_s - event.speech_start_s, 0.0))
+                self.note("barge_in", "pause")
+            case BargeInKind.TAKE:
+                turn.heard_clauses = await self.mouth.stop()
+                self.mouth.forget()
+                self.note("barge_in", "take", heard_clauses=str(turn.heard_clauses))
+                self._begin_endpointing(turn, speech_before_s=self._barge_in.speech_s)
+            case BargeInKind.RESUME:
+                turn.heard_clauses = None
+                turn.is_endpointing = False
+                self.note("barge_in", "resume")
+                await self._begin_anew(turn)
+                self.mouth.resume()
+
+    def _heard(self, turn: _Turn) -> Heard:
+        text = self._partial_text()
+        if not text:
+            return Heard.NOTHING
+        act = self.understanding.act_of_text(text, turn.listen.expectation, self.clock.now())
+        if act.is_backchannel:
+            return Heard.BACKCHANNEL
+        return Heard.NOTHING if act.is_empty else Heard.WORDS
+
+    # In the caller's turn
+
+    def _begin_endpointing(self, turn: _Turn, *, speech_before_s: float = 0.0) -> None:
+        turn.is_endpointing = True
+        self._endpointer.begin(turn.kind, no_input_s=turn.listen.no_input_s, speech_before_s=speech_before_s)
+
+    async def _look_for_end(self, turn: _Turn, probability: float) -> None:
+        if not turn.is_endpointing:
+            self._begin_endpointing(turn)
+        event = self._endpointer.push(probability, self._newest_facts(turn))
+        if event is None:
+            return
+        match event.kind:
+            case EndpointKind.STARTED:
+                pass
+            case EndpointKind.NOISE:
+                await self._begin_anew(turn)
+            case EndpointKind.NO_INPUT:
+                turn.result.set_result(a.CallerSilent(self.clock.now()))
+            case EndpointKind.ENDED:
+                await self._end(turn, event)
+
+    async def _begin_anew(self, turn: _Turn) -> None:
+        await self.stream.begin(self.understanding.phrases(turn.listen.expectation, self.clock.now()))
+        self._stable.begin()
+        self._judged, self._facts = "", PartialFacts()
+        turn.is_open = False
+
+    def _newest_facts(self, turn: _Turn) -> PartialFacts:
+        text = self._partial_text()
+        stable_s = self._stable.update(text, self._now_s)
+        if text != self._judged:
+            self._judged = text
+            expectation, now = turn.listen.expectation, self.clock.now()
+            is_complete = bool(text) and self.understanding.is_complete(text, expectation, now)
+            self._facts = PartialFacts(
+                has_words=bool(text),
+                is_complete=is_complete,
+                is_unfinished=bool(text) and self.understanding.is_unfinished(text),
+            )
+            if is_complete:
+                self.speculate(self.understanding.act_of_text(text, expectation, now))
+        facts = self._facts
+        return PartialFacts(facts.has_words, facts.is_complete, facts.is_unfinished, stable_s)
+
+    def _partial_text(self) -> str:
+        """The phrase list's reading where it has one without unknown words, else the free one."""
+        partial = self.stream.partial()
+        listed = partial.listed
+        if listed and UNKNOWN not in listed:
+            return listed
+        return " ".join(word for word in partial.free.split() if word != UNKNOWN)
+
+    async def _end(self, turn: _Turn, event: EndpointEvent) -> None:
+        asked_s = self.clock.monotonic_s()
+        transcript = await self.stream.finish()
+        flush_s = self.clock.monotonic_s() - asked_s
+        act = self._understood(transcript, turn.listen.expectation)
+        speech_s = max(event.speech_end_s - event.speech_start_s, 0.0)
+        self._endpointer.note_words(len(transcript.text.split()), speech_s)
+        self.gap = TurnGap(turn.kind.value, asked_s, event.wait_s)
+        readings = " | ".join(
+            f"{'list' if reading.is_phrase_list else 'free'} {reading.confidence:.2f} {reading.text}"
+            for reading in transcript.readings
+        )
+        self.note(
+            "caller",
+            act.text or transcript.text,
+            readings=readings,
+            reason=event.reason.value if event.reason else "",
+            wait_s=f"{event.wait_s:.3f}",
+            flush_s=f"{flush_s:.3f}",
+            decide_s=f"{self.clock.monotonic_s() - asked_s - flush_s:.4f}",
+        )
+        if not turn.result.done():
+            turn.result.set_result(a.CallerSpoke(act, self.clock.now(), turn.heard_clauses))
+
+    def _understood(self, transcript: Transcript, expectation: Expectation) -> CallerAct:
+        return self.understanding.act(transcript, expectation, self.clock.now())
