@@ -1,0 +1,182 @@
+"""Yes and no, choices among what was offered, wishes relative to it, intents and topics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz
+
+from ari_app.understanding.grammar import Grammar
+from ari_app.understanding.meaning import (
+    DateRange,
+    Expectation,
+    Intent,
+    Offer,
+    Preference,
+    Slot,
+    TimeRange,
+    Topic,
+    YesNo,
+)
+
+Found = Mapping[str, tuple[int, int]]
+"""Phrase keys with where they stand in the masked sentence."""
+
+OPTION_FLOOR = 86.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the agent's last words asked for."""
+
+    is_yes_no: bool
+    is_anything_else: bool
+    is_question: bool
+
+
+def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
+    """From the expectation where it says, else from the agent's words."""
+    text = expectation.prompt.strip()
+    tokens = grammar.tokens(text)
+    sentences = " ".join(tokens.words).split("|")
+    last = f" {sentences[-1].strip()} " if sentences else " "
+    found = grammar.phrases.find(last) if text else {}
+    whole = grammar.phrases.find(f" {tokens.text} ") if len(sentences) > 1 else found
+    asks = (
+        Slot.YES_NO in expectation.slots
+        or expectation.confirming is not None
+        or bool(expectation.offered)
+        or "marks.question_yes_no" in found
+        or ("marks.question_yes_no" in whole and "?" in text)
+    )
+    return Prompt(asks, "marks.anything_else" in (found if found else whole), "?" in text)
+
+
+def yes_no(found: Found, prompt: Prompt, *, is_taken: bool) -> YesNo | None:
+    """The polarity of an utterance. `is_taken`: something else in it answers the question (a day, a time)."""
+    if "yes_no.yes_over_no" in found and not (prompt.is_anything_else and "yes_no.no_more" in found):
+        return YesNo.YES if prompt.is_yes_no or not prompt.is_question else None
+    if "yes_no.no_over_yes" in found:
+        return YesNo.NO
+    no, yes = found.get("yes_no.no"), found.get("yes_no.yes")
+    if "yes_no.no_more" in found and (prompt.is_anything_else or (yes is None and not prompt.is_yes_no)):
+        return YesNo.NO
+    if "marks.strong_no" in found:
+        return YesNo.NO
+    if no is not None and yes is not None:
+        if yes[0] < no[0] and yes[1] <= no[0] and "marks.but" not in found and "marks.strong_yes" in found:
+            return YesNo.YES
+        return YesNo.NO
+    if no is not None:
+        return YesNo.NO
+    if "yes_no.no_more" in found and yes is None:
+        return YesNo.NO
+    if yes is not None:
+        return YesNo.YES
+    if "yes_no.weak_yes" in found and prompt.is_yes_no and not prompt.is_anything_else:
+        return YesNo.YES
+    return None
+
+
+def intents(found: Found) -> tuple[Intent, ...]:
+    """What the caller wants, in a fixed order; the more special one hides the more general."""
+    wanted = {Intent(key.removeprefix("intents.")) for key in found if key.startswith("intents.")}
+    if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE}:
+        wanted.discard(Intent.BOOK)
+    if {Intent.CANCEL, Intent.MOVE} <= wanted:
+        first = min((Intent.CANCEL, Intent.MOVE), key=lambda intent: found[f"intents.{intent.value}"][0])
+        wanted.discard(Intent.MOVE if first is Intent.CANCEL else Intent.CANCEL)
+    return tuple(intent for intent in Intent if intent in wanted)
+
+
+def topic(found: Found) -> Topic | None:
+    for each in Topic:
+        if f"topics.{each.value}" in found:
+            return each
+    return None
+
+
+def preference(found: Found) -> Preference | None:
+    for each in (
+        Preference.SAME_TIME,
+        Preference.EARLIEST,
+        Preference.EARLIER,
+        Preference.LATER,
+        Preference.OTHER_DAY,
+    ):
+        if f"preferences.{each.value}" in found:
+            return each
+    return None
+
+
+def choice(
+    found: Found,
+    offers: Sequence[Offer],
+    date: DateRange | None,
+    time: TimeRange | None,
+    resource: str | None,
+    rank: int | None,
+) -> int | None:
+    """Which of the offers is meant; None where it isn't one of them, or could be several."""
+    if not offers or "choices.none" in found:
+        return None
+    count = len(offers)
+    order = sorted(range(count), key=lambda index: offers[index].start)
+    if date is not None or time is not None or resource is not None:
+        fitting = [index for index in range(count) if _fits(offers[index], date, time, resource)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if not fitting:
+            return None
+        order = [index for index in order if index in fitting]
+    named = {
+        "choices.second": 1,
+        "choices.third": 2,
+        "choices.first": 0,
+        "choices.last": count - 1,
+        "choices.middle": 1 if count == 3 else None,
+    }
+    for key, index in named.items():
+        if key in found and index is not None:
+            return index if index < count else None
+    if "choices.later" in found and count > 1:
+        return order[-1]
+    if "choices.earlier" in found and count > 1:
+        return order[0]
+    if rank is not None and 1 <= rank <= count:
+        return rank - 1
+    if "choices.either" in found and date is None and time is None:
+        return order[0]
+    return None
+
+
+def _fits(offer: Offer, date: DateRange | None, time: TimeRange | None, resource: str | None) -> bool:
+    if resource is not None and offer.resource != resource:
+        return False
+    if date is not None and not date.contains(offer.start.date()):
+        return False
+    if time is None:
+        return True
+    clock = offer.start.time().replace(second=0, microsecond=0, tzinfo=None)
+    return (time.start is None or clock >= time.start) and (time.end is None or clock <= time.end)
+
+
+def option(words: Sequence[str], options: Sequence[str], found: Found, rank: int | None) -> int | None:
+    """Which of a closed choice's words were said."""
+    said = " ".join(words)
+    best, best_score = None, 0.0
+    for index, text in enumerate(options):
+        wanted = text.lower().replace("'", "")
+        if f" {wanted} " in f" {said} ":
+            score = 100.0 + len(wanted)
+        else:
+            score = max(fuzz.ratio(said, wanted), fuzz.token_set_ratio(said, wanted) if " " in wanted else 0.0)
+        if score >= OPTION_FLOOR and score > best_score:
+            best, best_score = index, score
+    if best is not None:
+        return best
+    for key, index in (("choices.first", 0), ("choices.second", 1), ("choices.third", 2)):
+        if key in found and index < len(options):
+            return index
+    if rank is not None and 1 <= rank <= len(options):
+        return rank - 1
+    return None

@@ -1,0 +1,206 @@
+"""A small bottom-up chart parser: rules are data, their meanings are named functions.
+
+A rule line reads `CATEGORY <- pattern -> action` with an optional `!n` cost at its end:
+
+    DATE <- the? day:ORDINAL of? month:MONTH year:YEAR? -> month_day !1
+
+Lower-case words match themselves, upper-case words match a category, `x?` and `(a b|c)?` are optional, `label:X`
+hands X's value to the action, `action(key=word)` adds constants. A pattern may not be empty.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ari_app.errors import BadInput
+
+Value = Hashable
+Action = Callable[..., Value | None]
+Lexical = tuple[str, int, Value]
+"""Category, end position, value."""
+
+_ELEMENT = re.compile(r"(?:([a-z_]+):)?(?:\(([^)]*)\)|([^\s()?]+))(\??)")
+_RULE = re.compile(r"^(\w+)\s*<-\s*(.+?)(?:\s*->\s*(\w+)(?:\(([^)]*)\))?)?(?:\s*!(-?\d+))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens start..end (end excluded) read as `category`."""
+
+    category: str
+    start: int
+    end: int
+    value: Value
+    cost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One finished way to build `category`; `labels` say which element feeds which argument."""
+
+    category: str
+    action: str
+    labels: tuple[tuple[str, int], ...]
+    constants: tuple[tuple[str, str], ...]
+    cost: int
+
+
+@dataclass(slots=True)
+class Node:
+    """Rules that share their first symbols share this path."""
+
+    children: "dict[str, Node]" = field(default_factory=dict)
+    rules: list[Rule] = field(default_factory=list)
+
+
+def compile_rules(lines: Iterable[str], *, source: str) -> Node:
+    """The trie of all rules; a line that can't be read raises BadInput naming it."""
+    root = Node()
+    groups: dict[str, str] = {}
+    for line in lines:
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        matched = _RULE.match(text)
+        if matched is None:
+            raise BadInput(f'{source}: rule "{text}" is not of the form CATEGORY <- pattern -> action')
+        category, pattern, action, constants, cost = matched.groups()
+        given = tuple(
+            (key.strip(), value.strip())
+            for key, _, value in (part.partition("=") for part in (constants or "").split(",") if part)
+        )
+        for sequence in _expand(pattern, root, groups):
+            _insert(root, sequence, Rule(category, action or "same", _labels(sequence), given, int(cost or 0)))
+    return root
+
+
+Sequences = list[list[tuple[str, str]]]
+
+
+def _expand(pattern: str, root: Node, groups: dict[str, str]) -> Sequences:
+    """Every sequence of (label, symbol) that the pattern stands for."""
+    choices: list[Sequences] = []
+    for label, group, symbol, optional in _ELEMENT.findall(pattern):
+        ways = _ways(label, group, root, groups) if group else [[(label, symbol)]]
+        choices.append([*ways, []] if optional else ways)
+    sequences = [list(itertools.chain(*combination)) for combination in itertools.product(*choices)]
+    return [sequence for sequence in sequences if sequence]
+
+
+def _ways(label: str, group: str, root: Node, groups: dict[str, str]) -> Sequences:
+    """A group's alternatives; several without labels become one category of their own, which keeps the trie small."""
+    ways = [[_labelled(word, label) for word in way.split()] for way in group.split("|")]
+    if len(ways) == 1 or any(name for way in ways for name, _ in way):
+        return ways
+    if group not in groups:
+        groups[group] = f"_{len(groups)}"
+        for way in ways:
+            _insert(root, way, Rule(groups[group], "same", (), (), 0))
+    return [[("", groups[group])]]
+
+
+def _labelled(word: str, label: str) -> tuple[str, str]:
+    own, separator, symbol = word.partition(":")
+    return (own, symbol) if separator else (label, word)
+
+
+def _labels(sequence: Sequence[tuple[str, str]]) -> tuple[tuple[str, int], ...]:
+    return tuple((label, index) for index, (label, _) in enumerate(sequence) if label)
+
+
+def _insert(root: Node, sequence: Sequence[tuple[str, str]], rule: Rule) -> None:
+    node = root
+    for _, symbol in sequence:
+        node = node.children.setdefault(symbol, Node())
+    node.rules.append(rule)
+
+
+Row = dict[str, list[tuple[int, Value, int]]]
+
+
+@dataclass(slots=True)
+class Chart:
+    """All readings of one token sequence. `max_items` bounds the work on absurd input."""
+
+    root: Node
+    actions: Mapping[str, Action]
+    context: object
+    derive: Callable[[str, Value], Iterable[tuple[str, Value]]]
+    """Further categories that follow from an item ("a number of 1..12 is an hour")."""
+    max_items: int = 6000
+
+    def parse(self, tokens: Sequence[str], lexical: Sequence[Sequence[Lexical]]) -> list[Row]:
+        rows: list[Row] = [{} for _ in range(len(tokens) + 1)]
+        made = 0
+        for start in range(len(tokens) - 1, -1, -1):
+            row, seen = rows[start], set[tuple[str, int, Value]]()
+            agenda: list[tuple[str, int, Value, int]] = [(tokens[start], start + 1, None, 0)]
+            agenda.extend((category, end, value, 0) for category, end, value in lexical[start])
+            while agenda:
+                symbol, end, value, cost = agenda.pop()
+                key = (symbol, end, value)
+                if key in seen:
+                    continue
+                seen.add(key)
+                made += 1
+                if made > self.max_items:
+                    return rows
+                row.setdefault(symbol, []).append((end, value, cost))
+                agenda.extend((category, end, derived, cost) for category, derived in self.derive(symbol, value))
+                node = self.root.children.get(symbol)
+                if node is not None:
+                    self._walk(node, rows, end, (value,), cost, agenda)
+        return rows
+
+    def _walk(
+        self,
+        node: Node,
+        rows: list[Row],
+        position: int,
+        values: tuple[Value, ...],
+        cost: int,
+        agenda: list[tuple[str, int, Value, int]],
+    ) -> None:
+        for rule in node.rules:
+            given: dict[str, Value] = {label: values[index] for label, index in rule.labels}
+            given.update(rule.constants)
+            made = self.actions[rule.action](self.context, **given)
+            if made is not None:
+                agenda.append((rule.category, position, made, cost + rule.cost))
+        if node.children and position < len(rows) - 1:
+            row = rows[position]
+            for symbol, child in node.children.items() if len(node.children) < len(row) else ():
+                for end, value, item_cost in row.get(symbol, ()):
+                    self._walk(child, rows, end, (*values, value), cost + item_cost, agenda)
+            if len(node.children) >= len(row):
+                for symbol, items in row.items():
+                    following = node.children.get(symbol)
+                    if following is not None:
+                        for end, value, item_cost in items:
+                            self._walk(following, rows, end, (*values, value), cost + item_cost, agenda)
+
+
+def best_cover(rows: Sequence[Row], wanted: Mapping[str, int], *, goals: Sequence[str]) -> list[Span]:
+    """The non-overlapping spans that explain most with fewest pieces; `wanted`: score offset of each goal."""
+    size = len(rows) - 1
+    best: list[tuple[float, Span | None]] = [(0.0, None)] * (size + 1)
+    for start in range(size - 1, -1, -1):
+        top: tuple[float, Span | None] = (best[start + 1][0], None)
+        for category in goals:
+            for end, value, cost in rows[start].get(category, ()):
+                length = end - start
+                score = length * 10 - 4 - cost * 3 + wanted[category] + best[end][0]
+                if score > top[0]:
+                    top = (score, Span(category, start, end, value, cost))
+        best[start] = top
+    spans: list[Span] = []
+    position = 0
+    while position < size:
+        span = best[position][1]
+        if span is None:
+            position += 1
+        else:
+            spans.append(span)
+            position = span.end
+    return spans

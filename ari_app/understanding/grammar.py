@@ -1,0 +1,240 @@
+"""A language as files: `grammars/<language>.yaml` holds its words, rules and phrases; this loads and checks them."""
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import time
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from ari_app.errors import BadInput
+from ari_app.understanding import dates, spoken_numbers, times
+from ari_app.understanding.chart import Action, Lexical, Node, compile_rules
+from ari_app.understanding.phrasebook import Phrasebook, read_macros
+from ari_app.understanding.tokens import Tokens, tokenise
+from ari_app.understanding.values import Clock, Value
+
+ACTIONS: dict[str, Action] = {**spoken_numbers.ACTIONS, **dates.ACTIONS, **times.ACTIONS}
+
+REQUIRED = (
+    "language",
+    "locales",
+    "contractions",
+    "lexicon",
+    "rules",
+    "parts",
+    "phrases",
+    "letters",
+    "digits",
+    "expect",
+    "unfinished",
+    "services",
+    "fillers",
+    "name_noise",
+)
+PHRASE_KINDS = ("intents", "topics", "yes_no", "marks", "choices", "preferences", "names")
+
+
+@dataclass(frozen=True, slots=True)
+class LocaleRules:
+    """How a region of the language reads what the words leave open."""
+
+    day_first: bool
+    next_weekday: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """One language, loaded. Immutable in use; shared by all calls."""
+
+    language: str
+    locales: Mapping[str, LocaleRules]
+    contractions: Mapping[str, str]
+    abbreviations: frozenset[str]
+    dotted_ordinals: bool
+    lexicon: Mapping[str, tuple[tuple[tuple[str, ...], str, Value], ...]]
+    """First word -> (whole phrase, category, value)."""
+    rules: Node
+    parts: tuple[tuple[str, time, time], ...]
+    phrases: Phrasebook
+    """Keys are "intents.book", "yes_no.no", ..."""
+    letters: Mapping[str, str]
+    """Spoken letter -> letter ("bee" -> "b")."""
+    letter_links: frozenset[str]
+    """ "as in", "for": "d as in delta"."""
+    digits: Mapping[str, str]
+    multipliers: Mapping[str, int]
+    expect: Mapping[str, tuple[str, ...]]
+    """What a turn may be answered with, by slot, for the recogniser's phrase list."""
+    unfinished: frozenset[str]
+    """Last words after which more is to come."""
+    fillers: frozenset[str]
+    """Words that carry nothing."""
+    name_noise: frozenset[str]
+    """Words that are no part of a name."""
+    service_stops: frozenset[str]
+    """Where the name of an unknown service ends."""
+    service_noise: frozenset[str]
+    """Words that name no service by themselves."""
+    known_services: frozenset[str]
+    """Things people ask appointments for anywhere: to say that this business doesn't offer one."""
+    spoken: Mapping[str, Any]
+    """Words for building phrases: weekdays, months, ordinals, numbers."""
+
+    def tokens(self, text: str) -> Tokens:
+        return tokenise(
+            text,
+            contractions=self.contractions,
+            abbreviations=self.abbreviations,
+            dotted_ordinals=self.dotted_ordinals,
+        )
+
+    def locale(self, name: str) -> LocaleRules:
+        found = self.locales.get(name)
+        return found if found is not None else next(iter(self.locales.values()))
+
+    def lexical(self, tokens: Tokens) -> list[list[Lexical]]:
+        """For each position, every lexicon entry that starts there, and what figures stand for."""
+        words = tokens.words
+        found: list[list[Lexical]] = []
+        for index, token in enumerate(words):
+            here: list[Lexical] = [
+                (category, index + len(phrase), value)
+                for phrase, category, value in self.lexicon.get(token, ())
+                if words[index : index + len(phrase)] == phrase
+            ]
+            if token[0].isdigit():
+                here.extend(
+                    (category, index + 1, value)
+                    for category, value in _figures(token, is_ordinal=index in tokens.ordinals)
+                )
+            found.append(here)
+        return found
+
+
+def _figures(token: str, *, is_ordinal: bool) -> Iterable[tuple[str, Value]]:
+    parts = [int(part) for part in re.split(r"\D+", token) if part]
+    if token.isdigit():
+        number = int(token[:9])
+        if is_ordinal:
+            yield "ORDINAL", number
+            return
+        if len(token) <= 4:
+            yield "NUM", number
+        if len(token) == 2 and number <= 59:
+            yield "MIN2", number
+        if len(token) == 4 and 1900 <= number <= 2200:
+            yield "YEAR", number
+        if len(token) == 2:
+            yield "YEAR2", 2000 + number
+        if len(token) in {3, 4} and number % 100 < 60 and number // 100 < 24:
+            yield "CLOCK4", Clock(number // 100, number % 100, "24" if len(token) == 4 and number < 1000 else "")
+        return
+    if re.fullmatch(r"\d{4}-\d{1,2}-\d{1,2}.*", token):
+        yield "ISODATE", (parts[0], parts[1], parts[2])
+        if len(parts) >= 5 and parts[3] < 24 and parts[4] < 60:
+            yield "ISOMOMENT", (parts[0], parts[1], parts[2], parts[3], parts[4])
+        return
+    if len(parts) == 3 and ":" not in token:
+        yield "NUMERIC", (parts[0], parts[1], parts[2])
+        return
+    if "/" in token:
+        yield "NUMERIC", (parts[0], parts[1])
+        return
+    if token.endswith("."):
+        yield "NUMERIC", (parts[0], parts[1])
+        return
+    if len(parts) >= 2 and parts[0] < 24 and parts[1] < 60:
+        is_certain = parts[0] == 0 or parts[0] > 12 or (token[0] == "0" and len(token) > 4)
+        category = "TIMETOK" if ":" in token else "DOTTED"
+        yield category, Clock(parts[0], parts[1], "24" if is_certain else "")
+    if "." in token and len(parts) == 2 and 1 <= parts[0] <= 31 and 1 <= parts[1] <= 12:
+        yield "DOTDATE", (parts[0], parts[1])
+
+
+@functools.cache
+def load_grammar(language: str) -> Grammar:
+    """The grammar of "en" or "en-GB"; BadInput where there is none or it has a hole."""
+    short = language.split("-")[0].lower()
+    if not re.fullmatch(r"[a-z]{2,3}", short):
+        raise BadInput(f'"{language}" is no language: write one like "en" or "en-GB"')
+    source = resources.files("ari_app.understanding") / "grammars" / f"{short}.yaml"
+    if not source.is_file():
+        raise BadInput(f'no grammar for "{language}": add understanding/grammars/{short}.yaml')
+    data = yaml.load(source.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return build_grammar(data, source=f"{short}.yaml")
+
+
+def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
+    """Check and compile a grammar file's content."""
+    missing = [key for key in REQUIRED if key not in data]
+    if missing:
+        raise BadInput(f"{source}: lacks {', '.join(missing)}")
+    lines = [line for line in str(data["rules"]).splitlines() if line.strip() and not line.strip().startswith("#")]
+    unknown = {name for line in lines for name in re.findall(r"->\s*(\w+)", line)} - set(ACTIONS)
+    if unknown:
+        raise BadInput(f"{source}: rules name unknown actions: {', '.join(sorted(unknown))}")
+    lexicon = _lexicon(data["lexicon"])
+    services = data["services"]
+    return Grammar(
+        language=str(data["language"]),
+        locales={
+            name: LocaleRules(bool(rules["day_first"]), str(rules["next_weekday"]))
+            for name, rules in data["locales"].items()
+        },
+        contractions={str(key): str(value or "") for key, value in data["contractions"].items()},
+        abbreviations=frozenset(map(str, data.get("abbreviations", ()))),
+        dotted_ordinals=bool(data.get("dotted_ordinals", False)),
+        lexicon=lexicon,
+        rules=compile_rules(lines, source=source),
+        parts=tuple((name, _time(bounds[0]), _time(bounds[1])) for name, bounds in data["parts"].items()),
+        phrases=_phrasebook(data),
+        letters={str(k): str(v) for v, names in data["letters"]["names"].items() for k in [v, *names]},
+        letter_links=frozenset(map(str, data["letters"]["links"])),
+        digits={str(k): str(v) for v, names in data["digits"]["words"].items() for k in names},
+        multipliers={str(k): int(v) for k, v in data["digits"]["multipliers"].items()},
+        expect={str(k): tuple(map(str, v)) for k, v in data["expect"].items()},
+        unfinished=frozenset(map(str, data["unfinished"])),
+        fillers=frozenset(map(str, data["fillers"])),
+        name_noise=frozenset(map(str, data["name_noise"])),
+        service_stops=frozenset(map(str, services["stops"])),
+        service_noise=frozenset(map(str, services["noise"])),
+        known_services=frozenset(map(str, services["known_elsewhere"])),
+        spoken=data.get("spoken", {}),
+    )
+
+
+def _lines(ways: object) -> list[str]:
+    """A block of lines or a list, as lines."""
+    found = ways.splitlines() if isinstance(ways, str) else [str(way) for way in ways]  # type: ignore[attr-defined]
+    return [line for line in found if line.strip()]
+
+
+def _phrasebook(data: Mapping[str, Any]) -> Phrasebook:
+    macros = read_macros({name: _lines(ways) for name, ways in data["phrases"].get("macros", {}).items()})
+    book = Phrasebook()
+    for kind in PHRASE_KINDS:
+        for name, ways in data["phrases"].get(kind, {}).items():
+            for line in _lines(ways):
+                book.add(f"{kind}.{name}", line, macros)
+    for line in _lines(data["services"]["leads"]):
+        book.add("services.leads", line, macros)
+    return book
+
+
+def _lexicon(data: Mapping[str, Mapping[Any, Any]]) -> dict[str, tuple[tuple[tuple[str, ...], str, Value], ...]]:
+    index: dict[str, list[tuple[tuple[str, ...], str, Value]]] = {}
+    for category, entries in data.items():
+        for value, phrases in entries.items():
+            for phrase in phrases:
+                words = tuple(str(phrase).split())
+                index.setdefault(words[0], []).append((words, category, value))
+    return {first: tuple(items) for first, items in index.items()}
+
+
+def _time(text: str) -> time:
+    hour, _, minute = str(text).partition(":")
+    return time(int(hour), int(minute))

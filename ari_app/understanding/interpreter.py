@@ -1,0 +1,451 @@
+"""What a caller meant: text or n-best readings + expectation + now -> CallerAct. Pure, fast, never raises on any text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ari_app.understanding import answers, names, reading, services
+from ari_app.understanding.grammar import Grammar, load_grammar
+from ari_app.understanding.meaning import (
+    CallerAct,
+    DateRange,
+    Expectation,
+    Hypothesis,
+    Intent,
+    Slot,
+    Topic,
+    Vocabulary,
+    YesNo,
+)
+from ari_app.understanding.spoken_numbers import digits_in
+from ari_app.understanding.tokens import BREAK, Tokens
+from ari_app.understanding.values import DateValue, ReadingContext
+
+UNKNOWN = "[unk]"
+PHRASE_LIST_BONUS = 0.1
+EMPTY_MALUS = 0.35
+
+
+def interpret(
+    readings: Sequence[Hypothesis] | str,
+    expectation: Expectation,
+    vocabulary: Vocabulary,
+    now: datetime,
+    locale: str = "en-GB",
+) -> CallerAct:
+    """The best act among the readings: what says most, with most confidence, about what was asked."""
+    if isinstance(readings, str):
+        return interpret_text(readings, expectation, vocabulary, now, locale)
+    best: tuple[float, CallerAct] | None = None
+    for hypothesis in readings:
+        text = hypothesis.text.strip()
+        if not text:
+            continue
+        act = interpret_text(text, expectation, vocabulary, now, locale)
+        weight = hypothesis.confidence
+        unknown = text.split().count(UNKNOWN) / len(text.split())
+        weight -= unknown * 0.6
+        if hypothesis.is_phrase_list:
+            weight += PHRASE_LIST_BONUS
+        if act.is_empty:
+            weight -= EMPTY_MALUS
+        elif _answers(act, expectation):
+            weight += 0.1
+        act = replace(act, confidence=max(0.0, min(1.0, hypothesis.confidence - unknown * 0.5)))
+        if best is None or weight > best[0]:
+            best = (weight, act)
+    return best[1] if best is not None else CallerAct()
+
+
+def _answers(act: CallerAct, expectation: Expectation) -> bool:
+    """Whether it fills something that was asked, or is a word that always counts."""
+    wanted = expectation.slots
+    return bool(
+        (act.yes_no and Slot.YES_NO in wanted)
+        or (act.choice is not None and Slot.CHOICE in wanted)
+        or (act.date and Slot.DATE in wanted)
+        or (act.time and Slot.TIME in wanted)
+        or (act.service and Slot.SERVICE in wanted)
+        or (act.name and Slot.NAME in wanted)
+        or (act.digits and Slot.DIGITS in wanted)
+        or (act.intents and Slot.TASK in wanted)
+        or Intent.OPERATOR in act.intents
+    )
+
+
+def interpret_text(
+    text: str, expectation: Expectation, vocabulary: Vocabulary, now: datetime, locale: str = "en-GB"
+) -> CallerAct:
+    """The meaning of one text."""
+    grammar = load_grammar(locale)
+    tokens = grammar.tokens(text)
+    if not tokens.words:
+        return CallerAct(text=text)
+    return _Sentence(text, tokens, grammar, expectation, vocabulary, now, locale).act()
+
+
+@dataclass(slots=True)
+class _Sentence:
+    """One text on its way to an act."""
+
+    text: str
+    tokens: Tokens
+    grammar: Grammar
+    expectation: Expectation
+    vocabulary: Vocabulary
+    now: datetime
+    locale: str
+
+    def act(self) -> CallerAct:
+        expected = self.expectation
+        said = reading.read(self.tokens, self.grammar, self._context(), self._asked())
+        words = said.masked.split()
+        resource = services.find_named(
+            words, self.vocabulary.resources, self.grammar, is_expected=Slot.RESOURCE in expected.slots
+        )
+        if resource.ids:
+            words = _replaced(words, resource.start, resource.end, "RESOURCE")
+        service = services.find_named(
+            words,
+            self.vocabulary.services,
+            self.grammar,
+            is_expected=Slot.SERVICE in expected.slots or Slot.TASK in expected.slots,
+        )
+        if service.ids:
+            words = _replaced(words, service.start, service.end, "SERVICE")
+        found = self.grammar.phrases.find(f" {' '.join(words)} ")
+        prompt = answers.read_prompt(expected, self.grammar)
+        rank = self._rank(said)
+        picked = answers.choice(found, expected.offered, said.date, said.time, resource.id, rank)
+        option = answers.option(self.tokens.words, expected.options, found, rank) if expected.options else None
+        polarity = answers.yes_no(found, prompt, is_taken=said.date is not None or said.time is not None)
+        polarity = self._clean(polarity, said, found, picked, service.id)
+        intents, topic = self._intents(found, said, prompt, polarity, service.ids)
+        wish = answers.preference(found)
+        name, letters, digits = self._spelling(said, found, words, polarity, bool(intents))
+        rejected, corrected = self._taken_back(said, found, polarity, service.id)
+        unknown = None if service.ids or intents_block_unknown(intents) else self._unknown_service(words, found)
+        narrowed = self._date(said)
+        act = CallerAct(
+            text=self.text,
+            intents=intents,
+            service=service.id,
+            unknown_service=unknown,
+            service_candidates=service.ids if len(service.ids) > 1 else (),
+            date=narrowed,
+            time=said.time,
+            time_candidates=said.candidates,
+            impossible_date=said.impossible,
+            yes_no=polarity,
+            choice=picked if picked is not None else option if expected.options else None,
+            option=expected.options[option] if option is not None else None,
+            preference=wish,
+            resource=resource.id,
+            any_resource="names.any_resource" in found,
+            name=name,
+            letters=letters,
+            digits=digits,
+            topic=topic,
+            rejected=rejected,
+            corrected=corrected,
+            explanation=(f"normalised: {self.tokens.text}", *said.notes, *(f"phrase: {key}" for key in found)),
+        )
+        if act.is_empty and all(word in self.grammar.fillers for word in words):
+            return replace(act, is_backchannel=True)
+        return act
+
+    # --- context ------------------------------------------------------------------------------------------------
+
+    def _context(self) -> ReadingContext:
+        expected, rules = self.expectation, self.grammar.locale(self.locale)
+        return ReadingContext(
+            now=self.now,
+            day_first=rules.day_first,
+            next_weekday=rules.next_weekday,
+            opens=self.vocabulary.opens,
+            closes=self.vocabulary.closes,
+            about=self._about(),
+            about_time=expected.time.start if expected.time is not None else None,
+            previous=expected.previous_start.date() if expected.previous_start is not None else None,
+            parts=self.grammar.parts,
+        )
+
+    def _about(self) -> DateValue | None:
+        talked = self.expectation.date
+        if talked is None or talked.start is None or talked.end is None:
+            proposal = self.expectation.confirming
+            if proposal is not None and proposal.start is not None:
+                return DateValue(proposal.start.date(), proposal.start.date())
+            return None
+        length = (talked.end - talked.start).days
+        grain = "day" if length == 0 else "week" if length <= 6 else "month" if length <= 31 else "range"
+        return DateValue(talked.start, talked.end, talked.weekdays, talked.excluded, grain=grain)
+
+    def _asked(self) -> reading.Asked:
+        expected = self.expectation
+        is_about_time = bool(
+            expected.offered or expected.time is not None or (expected.confirming and expected.confirming.start)
+        )
+        return reading.Asked(
+            date=Slot.DATE in expected.slots,
+            time=Slot.TIME in expected.slots or (is_about_time and Slot.CHOICE not in expected.slots),
+            offers=max(len(expected.offered), len(expected.options)),
+        )
+
+    # --- slots --------------------------------------------------------------------------------------------------
+
+    def _date(self, said: reading.Reading) -> DateRange | None:
+        """The date as said; a bare weekday inside the stretch being talked about is that one."""
+        about, value = self._about(), said.date_value
+        if value is None:
+            return self._narrowed_by_refusal(said)
+        if value.weekday is not None and about is not None and about.start is not None and about.grain != "day":
+            chosen = reading.narrowed(about, value)
+            if chosen is not None and chosen.start is not None and chosen.start >= self.now.date():
+                return reading.to_range(chosen)
+        return said.date
+
+    def _narrowed_by_refusal(self, said: reading.Reading) -> DateRange | None:
+        """ "not tuesday", said of next week: next week without it."""
+        about = self._about()
+        if said.rejected_date is None or about is None or about.grain == "day":
+            return None
+        less = reading.without(self._context(), about, said.rejected_date)
+        return None if less is None else reading.to_range(less)
+
+    def _rank(self, said: reading.Reading) -> int | None:
+        """ "the second" as a place among what was offered."""
+        if not self.expectation.offered and not self.expectation.options:
+            return None
+        ranks = [
+            value
+            for position, entries in enumerate(self.grammar.lexical(self.tokens))
+            for category, _, value in entries
+            if category in {"ORDUNIT", "ORDINAL", "DIGIT", "NUM"}
+            and isinstance(value, int)
+            and not any(span.start <= position < span.end for span in said.spans)
+        ]
+        return ranks[0] if len(set(ranks)) == 1 else None
+
+    def _clean(
+        self,
+        polarity: YesNo | None,
+        said: reading.Reading,
+        found: answers.Found,
+        picked: int | None,
+        service: str | None,
+    ) -> YesNo | None:
+        """A yes that changes what was proposed is no yes: "yes but can we make it four" leaves the proposal open."""
+        if polarity is not YesNo.YES:
+            return polarity
+        proposal, offers = self.expectation.confirming, self.expectation.offered
+        if proposal is not None:
+            start = proposal.start
+            if start is not None and not _agrees(said, start):
+                return None
+            if service is not None and proposal.service not in {None, service}:
+                return None
+            return polarity
+        if offers:
+            if picked is None and (said.date is not None or said.time is not None):
+                return None
+            return polarity
+        is_changed = "marks.instead" in found and "marks.but" in found
+        return None if is_changed and (said.date is not None or said.time is not None) else polarity
+
+    def _intents(
+        self,
+        found: answers.Found,
+        said: reading.Reading,
+        prompt: answers.Prompt,
+        polarity: YesNo | None,
+        service_ids: tuple[str, ...],
+    ) -> tuple[tuple[Intent, ...], Topic | None]:
+        wanted = set(answers.intents(found))
+        topic = answers.topic(found)
+        has_slot = said.date is not None or said.time is not None
+        if topic is not None and not self._is_question(found, topic, has_slot):
+            topic = None
+        if wanted & {Intent.ENQUIRE, Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.CALLBACK}:
+            topic = None
+        if Intent.REQUEST_ALTERNATIVES in wanted and (
+            "yes_no.no_more" in found or (topic is not None and not self.expectation.offered)
+        ):
+            wanted.discard(Intent.REQUEST_ALTERNATIVES)
+        if topic is not None:
+            wanted.add(Intent.QUESTION)
+            if topic is not Topic.OTHER and found.get("intents.book", (99, 0))[0] >= found[f"topics.{topic.value}"][0]:
+                wanted.discard(Intent.BOOK)
+        if Intent.CANCEL in wanted and polarity is YesNo.NO and self.expectation.confirming is not None:
+            wanted.discard(Intent.NEVER_MIND)
+        return tuple(intent for intent in Intent if intent in wanted), topic
+
+    def _is_question(self, found: answers.Found, topic: Topic, has_slot: bool) -> bool:
+        """Words like "price" make a question; "where", "what" only in a sentence that asks."""
+        return True
+
+    def _spelling(
+        self, said: reading.Reading, found: answers.Found, words: list[str], polarity: YesNo | None, has_intent: bool
+    ) -> tuple[str | None, str | None, str | None]:
+        slots = self.expectation.slots
+        digits = None
+        if Slot.DIGITS in slots:
+            digits = digits_in(self.tokens.words, self.grammar.digits, self.grammar.multipliers) or None
+            digits = _spoken_year(self.tokens.words, self.grammar) or digits
+        else:
+            run = digits_in(self.tokens.words, self.grammar.digits, self.grammar.multipliers)
+            digits = run if len(run) >= 7 else None
+        letters = None
+        if Slot.NAME in slots:
+            letters = names.spelled(self.tokens.words, self.grammar)
+        lead_end = None
+        if "names.leads" in found and (Slot.NAME in slots or self._is_sure_lead(found, words)):
+            lead_end = _position(words, found["names.leads"][1], said, self.tokens)
+        taken = frozenset(index for span in said.spans for index in range(span.start, span.end))
+        name = None
+        if not letters or lead_end is not None:
+            name = names.said_name(
+                self.tokens,
+                self.grammar,
+                known=self.vocabulary.names,
+                lead_end=lead_end,
+                is_expected=Slot.NAME in slots and polarity is None and not has_intent,
+                taken=taken,
+            )
+        return name, letters, digits
+
+    def _is_sure_lead(self, found: answers.Found, words: list[str]) -> bool:
+        return "names.sure_leads" in found
+
+    def _taken_back(
+        self, said: reading.Reading, found: answers.Found, polarity: YesNo | None, service: str | None
+    ) -> tuple[frozenset[Slot], frozenset[Slot]]:
+        rejected: set[Slot] = set()
+        corrected: set[Slot] = set()
+        if said.rejected_date is not None and said.date is None and self._narrowed_by_refusal(said) is None:
+            rejected.add(Slot.DATE)
+        if said.rejected_time is not None and said.time is None:
+            rejected.add(Slot.TIME)
+        is_correcting = polarity is YesNo.NO or "marks.instead" in found
+        if said.date is not None and (said.is_date_corrected or is_correcting):
+            corrected.add(Slot.DATE)
+        if said.time is not None and (said.is_time_corrected or is_correcting):
+            corrected.add(Slot.TIME)
+        if service is not None and is_correcting:
+            corrected.add(Slot.SERVICE)
+        return frozenset(rejected), frozenset(corrected)
+
+    def _unknown_service(self, words: list[str], found: answers.Found) -> str | None:
+        """Words that name a service which this business hasn't."""
+        if not self.vocabulary.services:
+            return None
+        plain = [word for word in words if word.islower()]
+        joined = f" {' '.join(plain)} "
+        for known in self.grammar.known_services:
+            if f" {known} " in joined:
+                return known
+        if Slot.SERVICE in self.expectation.slots and "services.leads" in found:
+            rest = f" {' '.join(words)} "[found["services.leads"][1] :].split()
+            named: list[str] = []
+            for word in rest:
+                if not word.islower() or word == BREAK or word in self.grammar.service_stops:
+                    break
+                named.append(word)
+            if named and not all(word in self.grammar.service_noise for word in named) and len(named) <= 4:
+                return " ".join(named)
+        return None
+
+
+def intents_block_unknown(intents: tuple[Intent, ...]) -> bool:
+    return bool(set(intents) & {Intent.OPERATOR, Intent.CANCEL, Intent.ENQUIRE, Intent.QUESTION, Intent.REPEAT})
+
+
+def _agrees(said: reading.Reading, start: datetime) -> bool:
+    if said.date is not None and not said.date.contains(start.date()):
+        return False
+    if said.time is not None:
+        clock = start.time().replace(tzinfo=None)
+        if said.candidates:
+            return clock in said.candidates
+        return (said.time.start is None or clock >= said.time.start) and (
+            said.time.end is None or clock <= said.time.end
+        )
+    return said.impossible is None
+
+
+def _replaced(words: list[str], start: int, end: int, by: str) -> list[str]:
+    return [*words[:start], by, *words[end:]]
+
+
+def _position(words: list[str], offset: int, said: reading.Reading, tokens: Tokens) -> int:
+    """Token index of the masked sentence's character `offset`."""
+    masked_index = len(f" {' '.join(words)} "[:offset].split())
+    tail = len(words) - masked_index
+    return max(0, len(tokens.words) - tail) if not said.spans else _unmasked(masked_index, said)
+
+
+def _unmasked(index: int, said: reading.Reading) -> int:
+    position = index
+    for span in said.spans:
+        if span.start < position:
+            position += span.end - span.start - 1
+    return position
+
+
+def _spoken_year(words: Sequence[str], grammar: Grammar) -> str | None:
+    """ "nineteen eighty four", "two thousand and one" as four digits."""
+    from ari_app.understanding.chart import Chart
+    from ari_app.understanding.grammar import ACTIONS
+    from ari_app.understanding.spoken_numbers import derived
+
+    tokens = Tokens(tuple(words))
+    context = ReadingContext(datetime.now().astimezone())
+    rows = Chart(grammar.rules, ACTIONS, context, derived).parse(words, grammar.lexical(tokens))
+    found = [(end - start, value) for start, row in enumerate(rows) for end, value, _ in row.get("YEAR", ())]
+    return str(max(found)[1]) if found else None
+
+
+# --- whether the caller has finished ----------------------------------------------------------------------------
+
+
+def is_unfinished(text: str, locale: str = "en-GB") -> bool:
+    """Whether the words ask for more ("on the", "half past", "um", "the twenty", a lone letter)."""
+    grammar = load_grammar(locale)
+    words = [word for word in grammar.tokens(text).words if word != BREAK]
+    if not words:
+        return False
+    for size in (3, 2, 1):
+        if len(words) >= size and " ".join(words[-size:]) in grammar.unfinished:
+            return True
+    last = words[-1]
+    if len(last) == 1 and last.isalpha() and len(words) > 1:
+        return True
+    return False
+
+
+def is_complete(
+    text: str, expectation: Expectation, vocabulary: Vocabulary, now: datetime, locale: str = "en-GB"
+) -> bool:
+    """Whether a stable partial is already a whole answer to what was asked, so that nobody waits for silence."""
+    if not text.strip() or UNKNOWN in text or is_unfinished(text, locale):
+        return False
+    act = interpret_text(text, expectation, vocabulary, now, locale)
+    if act.is_empty:
+        return False
+    if set(act.intents) & {Intent.OPERATOR, Intent.REPEAT, Intent.GOODBYE}:
+        return True
+    slots = expectation.slots
+    if act.service_candidates or act.time_candidates or act.unknown_service or act.impossible_date:
+        return False
+    if expectation.is_closed:
+        return act.yes_no is not None or act.choice is not None or (Slot.TASK in slots and bool(act.intents))
+    if Slot.TASK in slots or Slot.NAME in slots or Slot.DIGITS in slots:
+        return False
+    wanted = slots & {Slot.SERVICE, Slot.DATE, Slot.TIME, Slot.RESOURCE}
+    filled = {
+        Slot.SERVICE: act.service is not None,
+        Slot.DATE: act.date is not None and act.date.is_single,
+        Slot.TIME: act.time is not None and act.time.is_point,
+        Slot.RESOURCE: act.resource is not None or act.any_resource,
+    }
+    return bool(wanted) and all(filled[slot] for slot in wanted)

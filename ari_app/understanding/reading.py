@@ -1,0 +1,408 @@
+"""One sentence's dates and times: pieces found by the chart, then weighed against each other and the conversation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import time
+from typing import Generic, TypeVar
+
+from ari_app.understanding import dates
+from ari_app.understanding.chart import Chart, Span, best_cover
+from ari_app.understanding.grammar import ACTIONS, Grammar
+from ari_app.understanding.meaning import DateRange, TimeRange
+from ari_app.understanding.spoken_numbers import derived
+from ari_app.understanding.tokens import BREAK, Tokens
+from ari_app.understanding.values import Clock, DateValue, Moment, Negated, ReadingContext, TimeValue
+
+GOALS = {
+    "MOMENT": 1,
+    "DATE": 0,
+    "TIME": 0,
+    "NEGDATE": 1,
+    "NEGTIME": 1,
+    "IGNORE": 1,
+    "MAYBETIME": -3,
+    "MAYBEDATE": -3,
+    "BAREDAY": -3,
+}
+T = TypeVar("T")
+DATE_LIKE = frozenset({"DATE", "MOMENT", "NEGDATE", "MAYBEDATE", "BAREDAY"})
+TIME_LIKE = frozenset({"TIME", "MOMENT", "NEGTIME", "MAYBETIME"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the turn makes likely, for words that could be a time, a day, or neither."""
+
+    date: bool = False
+    time: bool = False
+    offers: int = 0
+    """How many things were offered: "the second" may be one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The dates and times of one sentence, resolved."""
+
+    masked: str
+    """ " word word " with DATE and TIME in the place of what was read."""
+    spans: tuple[Span, ...]
+    date: DateRange | None = None
+    date_value: DateValue | None = None
+    time: TimeRange | None = None
+    candidates: tuple[time, ...] = ()
+    impossible: str | None = None
+    rejected_date: DateValue | None = None
+    rejected_time: TimeRange | None = None
+    is_date_corrected: bool = False
+    is_time_corrected: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def find_spans(tokens: Tokens, grammar: Grammar, ctx: ReadingContext) -> list[Span]:
+    chart = Chart(grammar.rules, ACTIONS, ctx, derived)
+    rows = chart.parse(tokens.words, grammar.lexical(tokens))
+    return best_cover(rows, GOALS, goals=tuple(GOALS))
+
+
+def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) -> Reading:
+    """Find, accept, merge, resolve."""
+    words = tokens.words
+    spans = _accepted(find_spans(tokens, grammar, ctx), words, grammar, asked)
+    masked = mask(words, spans)
+    dates_said = _Track[DateValue](words, grammar, _merge_dates(ctx))
+    times_said = _Track[TimeValue](words, grammar, _merge_times)
+    impossible = None
+    for span in spans:
+        value = span.value
+        if isinstance(value, DateValue) and value.impossible:
+            impossible = " ".join(words[span.start : span.end])
+        elif isinstance(value, DateValue):
+            dates_said.take(value, span)
+        elif isinstance(value, TimeValue):
+            times_said.take(value, span)
+        elif isinstance(value, Moment):
+            if value.date is not None:
+                dates_said.take(value.date, span)
+            if value.time is not None:
+                times_said.take(value.time, span)
+        elif isinstance(value, Negated):
+            if isinstance(value.value, DateValue):
+                dates_said.refuse(value.value, span)
+            else:
+                times_said.refuse(value.value, span)
+    time_range, candidates = (None, ()) if times_said.value is None else resolve_time(ctx, times_said.value)
+    refused_time = None if times_said.refused is None else resolve_time(ctx, times_said.refused)[0]
+    date_value = dates_said.value
+    if date_value is not None and impossible is not None and not dates_said.is_corrected:
+        date_value = None
+    return Reading(
+        masked=masked,
+        spans=tuple(spans),
+        date=None if date_value is None else to_range(date_value),
+        date_value=date_value,
+        time=time_range,
+        candidates=candidates,
+        impossible=impossible if date_value is None else None,
+        rejected_date=dates_said.refused,
+        rejected_time=refused_time,
+        is_date_corrected=dates_said.is_corrected,
+        is_time_corrected=times_said.is_corrected,
+        notes=tuple(f"{span.category.lower()}: {' '.join(words[span.start : span.end])}" for span in spans),
+    )
+
+
+def to_range(value: DateValue) -> DateRange:
+    return DateRange(value.start, value.end, value.weekdays, value.excluded)
+
+
+# --- accepting --------------------------------------------------------------------------------------------------
+
+
+def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: Asked) -> list[Span]:
+    """Drop what only may be a date or time where nothing speaks for it."""
+    sure_date = any(span.category in {"DATE", "MOMENT"} for span in spans)
+    sure_time = any(span.category in {"TIME", "MOMENT"} for span in spans)
+    covered = sum(span.end - span.start for span in spans)
+    said = [word for word in words if word != BREAK and word not in grammar.fillers]
+    is_alone = covered >= len(said)
+    kept: list[Span] = []
+    for index, span in enumerate(spans):
+        match span.category:
+            case "IGNORE":
+                continue
+            case "MAYBETIME":
+                is_long = span.end - span.start > 1
+                beside = _beside(spans, index, words, DATE_LIKE | TIME_LIKE)
+                if (
+                    asked.time
+                    or beside
+                    or (is_long and (sure_date or not asked.date))
+                    or (is_alone and not asked.offers)
+                ):
+                    kept.append(replace(span, category="TIME"))
+            case "MAYBEDATE" | "BAREDAY":
+                beside = _beside(spans, index, words, frozenset({"TIME", "MOMENT"}))
+                is_rank = span.category == "BAREDAY" and asked.offers
+                if (asked.date or beside or is_alone) and not sure_date and not is_rank:
+                    kept.append(replace(span, category="DATE"))
+            case "DATE":
+                value = span.value
+                is_rank = (
+                    asked.offers > 0
+                    and isinstance(value, DateValue)
+                    and value.month_day is not None
+                    and value.month_day <= max(asked.offers, 3)
+                    and not sure_time
+                )
+                if not is_rank:
+                    kept.append(span)
+            case _:
+                kept.append(span)
+    return kept
+
+
+def _beside(spans: Sequence[Span], index: int, words: Sequence[str], kinds: frozenset[str]) -> bool:
+    """Next to another date or time, with at most two small words between."""
+    span = spans[index]
+    for other in (index - 1, index + 1):
+        if 0 <= other < len(spans) and spans[other].category in kinds:
+            gap = words[spans[other].end : span.start] if other < index else words[span.end : spans[other].start]
+            if len(gap) <= 2 and BREAK not in gap:
+                return True
+    return False
+
+
+def mask(words: Sequence[str], spans: Sequence[Span]) -> str:
+    pieces: list[str] = []
+    position = 0
+    for span in spans:
+        pieces.extend(words[position : span.start])
+        if span.category == "MOMENT":
+            pieces.append("DATE_TIME")
+        elif span.category in {"DATE", "NEGDATE"}:
+            pieces.append("DATE" if span.category == "DATE" else "NOTDATE")
+        else:
+            pieces.append("TIME" if span.category == "TIME" else "NOTTIME")
+        position = span.end
+    pieces.extend(words[position:])
+    return f" {' '.join(pieces)} "
+
+
+# --- merging ----------------------------------------------------------------------------------------------------
+
+
+class _Track(Generic[T]):
+    """One slot as the sentence goes on: said, corrected, narrowed, refused."""
+
+    def __init__(self, words: Sequence[str], grammar: Grammar, merge: Callable[[T, T, str], T | None]) -> None:
+        self.words, self.grammar, self.merge = words, grammar, merge
+        self.value: T | None = None
+        self.refused: T | None = None
+        self.is_corrected = False
+        self.last_end = 0
+
+    def take(self, value: T, span: Span) -> None:
+        gap = self._gap(span.start)
+        if self.value is None:
+            self.value = value
+            if self.refused is not None or (self.last_end == 0 and "marks.instead" in gap):
+                self.is_corrected = True
+        elif "marks.correct" in gap or "marks.instead" in gap:
+            self.value, self.is_corrected = value, True
+        else:
+            merged = self.merge(self.value, value, "either" if "marks.either" in gap else "")
+            if merged is not None:
+                self.value = merged
+        self.last_end = span.end
+
+    def refuse(self, value: T, span: Span) -> None:
+        less = None if self.value is None else self.merge(self.value, value, "without")
+        if less is not None:
+            self.value = less
+        elif self.value is None or self.value == value:
+            self.refused, self.value = value, None
+        self.last_end = span.end
+
+    def _gap(self, start: int) -> dict[str, tuple[int, int]]:
+        text = " ".join(self.words[self.last_end : start])
+        return self.grammar.phrases.find(f" {text} ") if text else {}
+
+
+def _merge_dates(ctx: ReadingContext) -> Callable[[DateValue, DateValue, str], DateValue | None]:
+    def merge(first: DateValue, second: DateValue, how: str) -> DateValue | None:
+        if how == "without":
+            return dates.without(ctx, first, second)
+        if how == "either":
+            return dates.either(ctx, first, second) or second
+        return narrowed(first, second) or narrowed(second, first) or dates.either(ctx, first, second) or second
+
+    return merge
+
+
+def narrowed(wide: DateValue, narrow: DateValue) -> DateValue | None:
+    """ "next week ... tuesday" is next week's tuesday; the same date twice is one date."""
+    if wide == narrow or wide.grain == "any":
+        if wide.grain == "any" and wide.weekdays and not narrow.weekdays and not narrow.is_single:
+            return replace(narrow, weekdays=wide.weekdays)
+        return narrow
+    if narrow.weekdays and narrow.start is None:
+        return replace(wide, weekdays=narrow.weekdays) if wide.grain != "day" else None
+    if narrow.weekday is not None and wide.start is not None and wide.grain in {"week", "part", "range", "month"}:
+        day = dates.shifted(wide.start, (narrow.weekday - wide.start.weekday()) % 7)
+        if wide.end is None or day <= wide.end:
+            return dates.one_day(day)
+    if narrow.month_day is not None and wide.start is not None and wide.end is not None and wide.grain != "day":
+        for offset in range(min((wide.end - wide.start).days, 62) + 1):
+            day = dates.shifted(wide.start, offset)
+            if day.day == narrow.month_day:
+                return dates.one_day(day)
+    if narrow.start is None or narrow.end is None:
+        if wide.start is None and wide.end is not None and narrow.start is not None and narrow.start <= wide.end:
+            return dates.span(narrow.start, wide.end)
+        return None
+    if (wide.start is None or wide.start <= narrow.start) and (wide.end is None or narrow.end <= wide.end):
+        return narrow
+    return None
+
+
+def _merge_times(first: TimeValue, second: TimeValue, how: str) -> TimeValue | None:
+    if how == "without":
+        return None
+    if how == "either":
+        return TimeValue("or", choices=(*(first.choices or (first,)), *(second.choices or (second,))))
+    for point, other in ((second, first), (first, second)):
+        if other.kind == "any":
+            return point
+        if other.kind == "part" and point.kind not in {"part", "any", "or"}:
+            return replace(point, name=point.name or other.name, start=other.start, end=other.end)
+    if {first.kind, second.kind} == {"after", "before"}:
+        after, before = (first, second) if first.kind == "after" else (second, first)
+        return TimeValue("between", after.first, before.first)
+    if first == second:
+        return first
+    if first.kind == "part" and second.kind == "part":
+        if first.start is not None and second.start is not None and first.end is not None and second.end is not None:
+            start, end = max(first.start, second.start), min(first.end, second.end)
+            return TimeValue("part", start=start, end=end, name=second.name) if start < end else second
+        return second
+    if {first.kind, second.kind} <= {"at", "around"}:
+        return TimeValue("or", choices=(first, second))
+    return second
+
+
+def without(ctx: ReadingContext, wide: DateValue, less: DateValue) -> DateValue | None:
+    return dates.without(ctx, wide, less)
+
+
+# --- resolving times --------------------------------------------------------------------------------------------
+
+
+def resolve_time(ctx: ReadingContext, value: TimeValue) -> tuple[TimeRange | None, tuple[time, ...]]:
+    """The range of a time as said, or the readings that matter where it could be two."""
+    match value.kind:
+        case "any":
+            return TimeRange(None, None), ()
+        case "part":
+            return TimeRange(value.start, value.end), ()
+        case "or":
+            return _either(ctx, value)
+        case "between":
+            assert value.first is not None
+            assert value.second is not None
+            start, end = _between(ctx, _in_part(ctx, value, value.first), _in_part(ctx, value, value.second))
+            return TimeRange(start, end), ()
+    assert value.first is not None
+    found = readings(ctx, _in_part(ctx, value, value.first))
+    match value.kind:
+        case "after":
+            return TimeRange(found[0], _later(value.end, found[0])), ()
+        case "before":
+            return TimeRange(_earlier(value.start, found[-1]), found[-1]), ()
+        case "around":
+            return TimeRange(found[0], found[0], is_approximate=True), found if len(found) > 1 else ()
+    return TimeRange(found[0], found[0]), found if len(found) > 1 else ()
+
+
+def _later(bound: time | None, than: time) -> time | None:
+    return bound if bound is not None and bound > than else None
+
+
+def _earlier(bound: time | None, than: time) -> time | None:
+    return bound if bound is not None and bound < than else None
+
+
+def _in_part(ctx: ReadingContext, value: TimeValue, clock: Clock) -> Clock:
+    if clock.half or not value.name:
+        return clock
+    made = ACTIONS["in_part"](ctx, c=clock, part=value.name)
+    return made if isinstance(made, Clock) else clock
+
+
+def readings(ctx: ReadingContext, clock: Clock) -> tuple[time, ...]:
+    """What a clock time can be, the likeliest first; more than one only where the difference matters.
+
+    "three" is 15:00 where the business is open then and not at 03:00. Open at both, or at neither but about as near
+    to both: two readings.
+    """
+    options = clock.candidates()
+    if len(options) == 1:
+        return options
+    is_open = [option for option in options if ctx.opens <= option <= ctx.closes]
+    if len(is_open) == 1:
+        return (is_open[0],)
+    if len(is_open) == 2:
+        if ctx.about_time is not None:
+            return (min(is_open, key=lambda option: abs(minutes(option) - minutes(ctx.about_time or option))),)
+        return tuple(is_open)
+    distances = [_distance(ctx, option) for option in options]
+    if abs(distances[0] - distances[1]) > 150:
+        return (options[distances.index(min(distances))],)
+    return (options[1], options[0]) if distances[1] <= distances[0] else options
+
+
+def _distance(ctx: ReadingContext, option: time) -> int:
+    if option < ctx.opens:
+        return minutes(ctx.opens) - minutes(option)
+    return max(0, minutes(option) - minutes(ctx.closes))
+
+
+def minutes(of: time) -> int:
+    return of.hour * 60 + of.minute
+
+
+def _between(ctx: ReadingContext, first: Clock, second: Clock) -> tuple[time, time]:
+    """Both ends by one half of the day where that runs forward ("two to four pm", "eleven to one")."""
+    ends = second.candidates() if second.half else readings(ctx, second)
+    best: tuple[int, time, time] | None = None
+    for end in (*ends, *second.candidates()):
+        for start in first.candidates():
+            length = minutes(end) - minutes(start)
+            if length <= 0:
+                continue
+            outside = _distance(ctx, start) + _distance(ctx, end)
+            weight = length + 2 * outside
+            if best is None or weight < best[0]:
+                best = (weight, start, end)
+    if best is None:
+        return first.candidates()[0], second.candidates()[-1]
+    return best[1], best[2]
+
+
+def _either(ctx: ReadingContext, value: TimeValue) -> tuple[TimeRange | None, tuple[time, ...]]:
+    """ "ten or eleven", "morning or afternoon": the stretch over all; a half said once holds for all."""
+    halves = {choice.first.half for choice in value.choices if choice.first is not None and choice.first.half}
+    bounds: list[tuple[time | None, time | None]] = []
+    for choice in value.choices:
+        first = choice.first
+        if first is not None and not first.half and len(halves) == 1 and halves <= {"am", "pm"} and first.hour <= 12:
+            choice = replace(choice, first=replace(first, half=next(iter(halves))))
+        found, _ = resolve_time(ctx, choice)
+        if found is not None:
+            bounds.append((found.start, found.end))
+    starts = [start for start, _ in bounds if start is not None]
+    ends = [end for _, end in bounds if end is not None]
+    if not bounds:
+        return None, ()
+    return TimeRange(
+        min(starts) if len(starts) == len(bounds) else None, max(ends) if len(ends) == len(bounds) else None
+    ), ()

@@ -1,0 +1,144 @@
+"""Which service or resource is meant: by name, synonym or part, tolerant of mishearing, never a silent guess."""
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz
+
+from ari_app.understanding.grammar import Grammar
+from ari_app.understanding.meaning import ServiceWords
+
+EXACT, ALL_WORDS, PART = 100.0, 94.0, 86.0
+FUZZY_FLOOR = 84.0
+MARGIN = 6.0
+"""How much better the best must be than the next; nearer ones are asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What was found: one id, or several that fit alike."""
+
+    ids: tuple[str, ...] = ()
+    start: int = 0
+    end: int = 0
+    score: float = 0.0
+
+    @property
+    def id(self) -> str | None:
+        return self.ids[0] if len(self.ids) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    id: str
+    words: tuple[str, ...]
+    stems: frozenset[str]
+
+
+def find_named(words: Sequence[str], items: tuple[ServiceWords, ...], grammar: Grammar, *, is_expected: bool) -> Named:
+    """The item that `words` name. Mishearing is only allowed for where one `is_expected`."""
+    if not items or not words:
+        return Named()
+    phrases = _phrases(items, grammar.language)
+    stems = [stem(word) for word in words]
+    found: dict[str, tuple[float, int, int]] = {}
+    for phrase in phrases:
+        hit = _exact(words, stems, phrase) or _by_words(words, stems, phrase, phrases, grammar)
+        if hit is not None:
+            known = found.get(phrase.id)
+            if known is None or hit[0] > known[0] or (hit[0] == known[0] and hit[2] - hit[1] > known[2] - known[1]):
+                found[phrase.id] = hit
+    if not found and is_expected:
+        found = _misheard(words, phrases, grammar)
+    return _choose(found)
+
+
+def _choose(found: dict[str, tuple[float, int, int]]) -> Named:
+    if not found:
+        return Named()
+    ranked = sorted(found.items(), key=lambda item: (-item[1][0], -(item[1][2] - item[1][1]), item[1][1]))
+    best_id, (score, start, end) = ranked[0]
+    rivals = [
+        other
+        for other, (other_score, other_start, other_end) in ranked[1:]
+        if score - other_score < MARGIN
+        and not (score >= EXACT and (other_end - other_start < end - start) and start <= other_start < end)
+    ]
+    return Named((best_id, *rivals), start, end, score)
+
+
+def _exact(words: Sequence[str], stems: Sequence[str], phrase: _Phrase) -> tuple[float, int, int] | None:
+    size = len(phrase.words)
+    wanted = [stem(word) for word in phrase.words]
+    for start in range(len(words) - size + 1):
+        if list(stems[start : start + size]) == wanted:
+            return EXACT, start, start + size
+    return None
+
+
+def _by_words(
+    words: Sequence[str], stems: Sequence[str], phrase: _Phrase, phrases: Sequence[_Phrase], grammar: Grammar
+) -> tuple[float, int, int] | None:
+    """All of its telling words in any order, or one that no other item has."""
+    telling = {piece for piece in phrase.stems if piece not in grammar.service_noise}
+    if not telling:
+        return None
+    places = {piece: index for index, piece in enumerate(stems) if piece in telling}
+    if not places:
+        return None
+    first, last = min(places.values()), max(places.values()) + 1
+    if len(places) == len(telling) and last - first <= len(telling) + 3:
+        return (ALL_WORDS if len(telling) > 1 else EXACT - 2), first, last
+    if all(len(piece) < 3 for piece in places):
+        return None
+    return PART, first, last
+
+
+def _misheard(words: Sequence[str], phrases: Sequence[_Phrase], grammar: Grammar) -> dict[str, tuple[float, int, int]]:
+    found: dict[str, tuple[float, int, int]] = {}
+    for phrase in phrases:
+        target = " ".join(phrase.words)
+        if len(target) < 4:
+            continue
+        for size in {max(1, len(phrase.words) - 1), len(phrase.words), len(phrase.words) + 1}:
+            for start in range(len(words) - size + 1):
+                piece = words[start : start + size]
+                if all(word in grammar.service_noise for word in piece) or not any(len(word) > 2 for word in piece):
+                    continue
+                said = " ".join(piece)
+                score = max(
+                    fuzz.ratio(said, target),
+                    fuzz.ratio(said.replace(" ", ""), target.replace(" ", "")) - 1,
+                )
+                if score >= FUZZY_FLOOR and score > found.get(phrase.id, (0.0, 0, 0))[0]:
+                    found[phrase.id] = (min(score, PART + 4), start, start + size)
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _phrases(items: tuple[ServiceWords, ...], language: str) -> tuple[_Phrase, ...]:
+    made: list[_Phrase] = []
+    for item in items:
+        for name in dict.fromkeys((item.name, item.id.replace("-", " ").replace("_", " "), *item.synonyms)):
+            words = tuple(re.findall(r"[^\W_]+", name.lower().replace("'", "")))
+            if words:
+                made.append(_Phrase(item.id, words, frozenset(stem(word) for word in words)))
+    return tuple(made)
+
+
+@functools.lru_cache(maxsize=4096)
+def stem(word: str) -> str:
+    """Good enough to bring "cleaning", "cleans" and "clean" together; never shorter than three letters."""
+    for ending in ("ings", "ing", "ers", "er", "ies", "es", "ed", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            base = word[: -len(ending)]
+            if ending in {"ers", "er"} and len(base) < 5:
+                continue
+            if ending == "ies":
+                return base + "y"
+            return (
+                base[:-1] if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "ls" else base.removesuffix("e")
+            )
+    return word.removesuffix("e") if len(word) > 4 else word
