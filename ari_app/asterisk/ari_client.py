@@ -226,8 +226,13 @@ class AriClient:
         await self._on_channel("POST", channel_id, "dtmf", query)
 
     async def variable(self, channel_id: str, name: str) -> str:
-        """A channel variable or function; raises ChannelGone when channel or variable isn't there."""
-        answer = await self._on_channel("GET", channel_id, "variable", {"variable": name})
+        """A channel variable or function, "" when it isn't set; raises ChannelGone."""
+        try:
+            answer = await self._on_channel("GET", channel_id, "variable", {"variable": name})
+        except ChannelGone as exc:
+            if "variable" in exc.reason:  # "Provided variable was not found"; the channel is there
+                return ""
+            raise
         return str(ari_events.parse_fields(answer).get("value", ""))
 
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
