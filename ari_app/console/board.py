@@ -49,7 +49,7 @@ class Board:
                 if since_s >= REST_EVERY_S:
                     since_s = 0.0
                     await self.refresh_rest()
-            except Exception:  # noqa: BLE001 - one bad value must not stop the page for good
+            except Exception:
                 log.exception("console.refresh_failed")
             await asyncio.sleep(CALLS_EVERY_S)
             since_s += CALLS_EVERY_S

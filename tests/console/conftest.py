@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
+
 from ari_app.booking.model import Appointment
 from ari_app.call.registry import CallEvent, LiveCall
 from ari_app.config import ConsoleSettings
