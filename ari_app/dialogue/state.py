@@ -120,6 +120,8 @@ class State:
     refusals: int = 0
     is_widened: bool = False
     """The search was already repeated without day, time and person."""
+    checked: DateRange | None = None
+    """The days that the calendar was asked about before a time was."""
     proposal: Opening | None = None
     """What was read back; only this can be booked, and only on a yes."""
     is_read_back: bool = False
@@ -136,6 +138,8 @@ class State:
     handoff_reason: HandOffReason = HandOffReason.LOOP
     """Why a human is being offered."""
 
+    news: tuple[str, ...] = ()
+    """What was newly understood, to be confirmed in passing by the next question."""
     misunderstandings: int = 0
     silences: int = 0
     stalls: int = 0

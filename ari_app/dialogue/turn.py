@@ -30,8 +30,6 @@ class Turn:
     business: Business
     state: State
     says: list[Say] = field(default_factory=list)
-    news: list[str] = field(default_factory=list)
-    """What was newly understood, to be confirmed in passing by the next question."""
 
     def say(self, text_id: str, **values: Value) -> None:
         """Say a text, each time in its next variant."""
@@ -70,6 +68,14 @@ class Turn:
                 dtmf=dtmf_mode(self.business, self.state),
             )
         )
+
+    def tell(self, news: str) -> None:
+        """Something newly understood, for the next question to confirm in passing."""
+        self.state = replace(self.state, news=(*self.state.news, news))
+
+    def drop_news(self) -> None:
+        """The next words say it anyway."""
+        self.state = replace(self.state, news=())
 
     def act(self, act: SystemAct) -> Outcome:
         """End the turn with an action or an ending."""
@@ -125,9 +131,10 @@ class Turn:
         return self.act(HangUp())
 
     def _pass_on_news(self) -> None:
-        if self.news:
-            self.say("noted", what=", ".join(self.news))
-            self.news = []
+        if self.state.news:
+            news = ", ".join(self.state.news)
+            self.drop_news()
+            self.say("noted", what=news)
 
     def _guarded(self) -> Outcome | None:
         """Count progress; an outcome where there was none for too long."""

@@ -126,7 +126,7 @@ def _take_rejected(turn: Turn, act: CallerAct) -> bool:
 def _take_service(turn: Turn, act: CallerAct) -> bool:
     if act.service in turn.business.services:
         if act.service != turn.state.wanted.service:
-            turn.news.append(turn.business.service_name(act.service))
+            turn.tell(turn.business.service_name(act.service))
         wanted = replace(turn.state.wanted, service=act.service)
         if wanted.resource and wanted.resource not in turn.business.resources_of(act.service or ""):
             wanted = replace(wanted, resource=None)
@@ -154,7 +154,7 @@ def _take_resource(turn: Turn, act: CallerAct) -> bool:
         turn.say("problem.resource", person=person)
         return True
     if act.resource != wanted.resource:
-        turn.news.append(person)
+        turn.tell(person)
     turn.state = replace(turn.state, wanted=replace(wanted, resource=act.resource))
     return True
 
@@ -171,7 +171,7 @@ def _take_date(turn: Turn, act: CallerAct) -> bool:
         return True
     wanted = turn.state.wanted
     if act.date != wanted.date:
-        turn.news.append(date_text(turn.business, turn.state, act.date))
+        turn.tell(date_text(turn.business, turn.state, act.date))
     is_earliest = wanted.is_earliest and wanted.time is None
     wanted = replace(wanted, date=act.date, is_earliest=is_earliest, excluded=_still_excluded(wanted, act.date))
     turn.state = replace(turn.state, wanted=wanted)
@@ -181,7 +181,7 @@ def _take_date(turn: Turn, act: CallerAct) -> bool:
 def _take_time(turn: Turn, act: CallerAct) -> bool:
     if act.time is not None:
         if act.time != turn.state.wanted.time:
-            turn.news.append(time_text(turn.business, act.time))
+            turn.tell(time_text(turn.business, act.time))
         wanted = replace(turn.state.wanted, time=act.time, is_earliest=False)
         turn.state = replace(turn.state, wanted=wanted, time_candidates=())
         return True
@@ -222,7 +222,16 @@ def _kept_from_proposal(before: State, wanted: Wanted, act: CallerAct) -> Wanted
 
 def searched_anew(state: State) -> State:
     """Another wish: nothing found for the old one counts any more."""
-    return replace(state, offered=(), pool=(), refused=frozenset(), proposal=None, is_read_back=False, is_widened=False)
+    return replace(
+        state,
+        offered=(),
+        pool=(),
+        refused=frozenset(),
+        proposal=None,
+        is_read_back=False,
+        is_widened=False,
+        checked=None,
+    )
 
 
 def _still_excluded(wanted: Wanted, named: DateRange) -> frozenset[date]:

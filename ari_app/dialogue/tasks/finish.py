@@ -30,6 +30,8 @@ def cleared(state: State) -> State:
         refused=frozenset(),
         refusals=0,
         is_widened=False,
+        checked=None,
+        news=(),
         proposal=None,
         is_read_back=False,
         pending=None,

@@ -18,7 +18,10 @@ _REASONS = ("closed", "past", "horizon", "hours")
 
 
 def advance(turn: Turn) -> Outcome:
-    """Ask for the next thing that is missing; nothing missing: look for openings."""
+    """Ask for the next thing that is missing; nothing missing: look for openings.
+
+    The days are looked at before a time is asked for: nobody names a time on a day that has none.
+    """
     if turn.state.wanted.service is None and len(turn.business.services) == 1:
         only = next(iter(turn.business.services))
         turn.state = replace(turn.state, wanted=replace(turn.state.wanted, service=only))
@@ -38,8 +41,9 @@ def advance(turn: Turn) -> Outcome:
         return turn.ask(Question.OFFER, offers=state.offered)
     if state.wanted.date is None and not state.wanted.is_earliest:
         return turn.ask(Question.DATE)
-    if state.wanted.time is None and not state.wanted.is_earliest:
+    if _lacks_time(state) and state.checked == state.wanted.date:
         return turn.ask(Question.TIME)
+    turn.state = state = replace(state, checked=state.wanted.date)
     return turn.act(FindOpenings(wish_of(business, state)))
 
 
@@ -51,6 +55,8 @@ def openings_found(turn: Turn, event: OpeningsFound) -> Outcome:
     fitting = _fresh(state, event.fitting)
     if fitting and state.is_widened:
         return offer(turn, fitting)
+    if _lacks_time(state) and len({each.start for each in fitting}) > turn.business.offers:
+        return turn.ask(Question.TIME)
     if fitting:
         wished = exact_match(state.wanted, fitting)
         if wished is not None:
@@ -87,7 +93,7 @@ def offer(turn: Turn, openings: tuple[Opening, ...], *, is_spread: bool = False)
 
 def propose(turn: Turn, opening: Opening) -> Outcome:
     """The one read-back before a booking; a yes to it is the only thing that books."""
-    turn.news.clear()
+    turn.drop_news()
     turn.state = replace(turn.state, proposal=opening, offered=(), is_read_back=True)
     question = Question.READBACK_MOVE if turn.state.task is Task.MOVE else Question.READBACK
     return turn.ask(question, what=opening_text(turn.business, opening), opening=opening)
@@ -111,14 +117,16 @@ def alternatives(turn: Turn) -> Outcome:
         turn.state = replace(state, refusals=0)
         return turn.offer_human(HandOffReason.NO_OPENINGS)
     rest = _fresh(state, state.pool)
-    return offer(turn, rest) if rest else turn.ask(Question.CHANGE)
+    return offer(turn, rest, is_spread=True) if rest else turn.ask(Question.CHANGE)
 
 
 def _offer_nearest(turn: Turn, nearest: tuple[Opening, ...]) -> Outcome:
     """The nearest openings; none: one wider look; still none: say so and offer a human."""
-    found = _fresh(turn.state, nearest)
+    state = turn.state
+    found = _fresh(state, nearest)
     if found:
-        return offer(turn, found)
+        is_other_day = state.wanted.date is None or not state.wanted.date.contains(found[0].start.date())
+        return offer(turn, found, is_spread=is_other_day)
     if not turn.state.is_widened:
         turn.state = replace(turn.state, is_widened=True)
         return turn.act(FindOpenings(widened(turn.business, turn.state)))
@@ -128,6 +136,7 @@ def _offer_nearest(turn: Turn, nearest: tuple[Opening, ...]) -> Outcome:
 
 def _explain(turn: Turn, event: OpeningsFound) -> None:
     """The wish as it was understood, and why it can't be."""
+    turn.drop_news()
     if wish := wish_text(turn.business, turn.state):
         turn.say("wish", wish=wish)
     kind, _, name = event.closed_reason.partition(" ")
@@ -142,6 +151,10 @@ def _explain(turn: Turn, event: OpeningsFound) -> None:
         turn.say("problem.closed")
     else:
         turn.say("problem.taken" if event.is_wish_taken else "problem.full")
+
+
+def _lacks_time(state: State) -> bool:
+    return state.wanted.time is None and not state.wanted.is_earliest
 
 
 def _is_today(state: State) -> bool:
