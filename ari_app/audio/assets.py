@@ -94,7 +94,7 @@ class CallRecorder:
 
 def _read(path: Path) -> AudioSegment:
     if path.suffix.lower() in {".wav", ".wave"}:
-        return AudioSegment.from_file(io.BytesIO(path.read_bytes()), format="wav")
+        return AudioSegment(data=path.read_bytes())  # from_file would try ffmpeg on what is no WAV
     if not path.is_file():
         raise FileNotFoundError(path)
     if shutil.which("ffmpeg") is None:

@@ -206,7 +206,7 @@ class Endpointer:
     def _maybe_start(self, facts: PartialFacts) -> EndpointEvent | None:
         if self._run_s + 1e-9 >= self.limits.min_speech_s:
             self._speech_start_s = self._now_s - self._run_s
-        elif facts.has_words and facts.stable_s >= self.limits.stable_s:
+        elif facts.has_words and facts.stable_s >= self.limits.stable_s and not self._is_speech:
             self._speech_start_s = self._speech_end_s = max(self._now_s - facts.stable_s, 0.0)
         elif self._now_s + 1e-9 >= self._no_input_s and not self._is_speech:
             self._is_over = True

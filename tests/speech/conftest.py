@@ -67,5 +67,3 @@ def noise() -> Callable[[float, float], bytes]:
         return np.clip(samples, -32768, 32767).astype("<i2").tobytes()
 
     return make
-
-

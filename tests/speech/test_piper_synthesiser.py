@@ -25,6 +25,10 @@ def synthesiser(lab_voice, tmp_path) -> Iterator[PiperSynthesiser]:
     loaded.close()
 
 
+def read_config(voice: Path) -> dict:
+    return json.loads(Path(f"{voice}.json").read_text("utf-8"))
+
+
 def loudest(audio: bytes) -> int:
     return int(np.abs(np.frombuffer(audio, "<i2").astype(np.int32)).max()) if audio else 0
 
@@ -130,7 +134,14 @@ async def test_text_without_words_gives_no_audio_and_no_error(synthesiser, text)
 
 @pytest.mark.parametrize(
     "text",
-    ["Mr. O'Neil-[[haxx]]-Smith", "Zoë Brontë 日本", "a" * 300, "50 % & more <b>", "😀 hello", "line\nbreak\ttab\x1b[0m"],
+    [
+        "Mr. O'Neil-[[haxx]]-Smith",
+        "Zoë Brontë 日本",
+        "a" * 300,
+        "50 % & more <b>",
+        "😀 hello",
+        "line\nbreak\ttab\x1b[0m",
+    ],
 )
 async def test_odd_text_is_spoken(synthesiser, text):
     assert seconds(await synthesiser.render(text)) > 0.2
@@ -155,7 +166,7 @@ async def test_cancelled_speech_still_goes_to_the_cache(synthesiser):
         async with asyncio.timeout(0):
             await synthesiser.render(text)
     async with asyncio.timeout(5):
-        while synthesiser.stats.made == made:
+        while synthesiser.stats.made == made:  # noqa: ASYNC110 - the job is a thread's, nobody waits for it
             await asyncio.sleep(0.01)
     assert synthesiser.stats.made == made + 1
     assert seconds(await synthesiser.render(text)) > 1
@@ -179,7 +190,7 @@ async def test_closed_synthesiser_says_so(lab_voice, tmp_path):
 
 async def test_voice_of_another_rate_is_brought_to_16_khz(lab_voice, tmp_path):
     shutil.copy(lab_voice, tmp_path / "fast.onnx")
-    config = json.loads(Path(f"{lab_voice}.json").read_text("utf-8"))
+    config = read_config(lab_voice)
     config["audio"]["sample_rate"] = 22050
     (tmp_path / "fast.onnx.json").write_text(json.dumps(config), "utf-8")
     native = PiperSynthesiser(lab_voice, PhraseCache(tmp_path / "a", max_bytes=10_000_000))

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ari_app.errors import ModelMissing, SpeechError
 from ari_app.speech.recogniser import Partial, Transcript
 from ari_app.speech.vosk_recogniser import VoskRecogniser, VoskStream
 
+LAB_MODEL = Path(__file__).parents[2] / "models" / "vosk" / "lab-en-us"
 PHRASES = ["yes", "no", "yes please", "next tuesday", "tomorrow at ten", "half past three", "operator"]
 
 
@@ -67,7 +69,7 @@ async def test_partial_grows_while_the_caller_speaks(recogniser, caller_says):
         if not seen or stream.partial() != seen[-1]:
             seen.append(stream.partial())
     assert "half past three" in {partial.listed for partial in seen}
-    assert all(later.audio_s >= sooner.audio_s for sooner, later in zip(seen, seen[1:], strict=False))
+    assert all(later.audio_s >= sooner.audio_s for sooner, later in itertools.pairwise(seen))
     assert any(partial.free.startswith("half") for partial in seen[:-1])
     await stream.finish()
     await stream.close()
@@ -137,7 +139,7 @@ async def test_flush_is_fast(recogniser, caller_says):
         for frame in frames(caller_says("half past three", silence_after_s=0.2)):
             stream.feed(frame)
             await asyncio.sleep(0.002)
-        while stream.lag_s > 0.1:
+        while stream.lag_s > 0.1:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         started = time.perf_counter()
         await stream.finish()
@@ -150,10 +152,7 @@ async def test_streams_run_side_by_side_and_keep_apart(recogniser, caller_says):
     texts = ["yes please", "half past three", "next tuesday", "tomorrow at ten", "operator"] * 2
     streams = [recogniser.stream() for _ in texts]
     heard = await asyncio.gather(
-        *(
-            hear(stream, caller_says(text, "en-us+f4"), PHRASES)
-            for stream, text in zip(streams, texts, strict=True)
-        )
+        *(hear(stream, caller_says(text, "en-us+f4"), PHRASES) for stream, text in zip(streams, texts, strict=True))
     )
     assert [transcript.text for transcript in heard] == texts
     assert recogniser.stats.streams_open == len(texts)
@@ -162,7 +161,7 @@ async def test_streams_run_side_by_side_and_keep_apart(recogniser, caller_says):
 
 
 async def test_lag_is_bounded_drops_the_oldest_and_is_counted(caller_says):
-    slow = VoskRecogniser(Path("models/vosk/lab-en-us").resolve(), threads=1, max_lag_s=1.0)
+    slow = VoskRecogniser(LAB_MODEL, threads=1, max_lag_s=1.0)
     stream = slow.stream()
     await stream.begin(PHRASES)
     for _ in range(10):
@@ -220,7 +219,7 @@ async def test_misuse_is_told(recogniser):
 
 
 async def test_closed_recogniser_fails_its_streams_instead_of_hanging(caller_says):
-    model = VoskRecogniser(Path("models/vosk/lab-en-us").resolve(), threads=1)
+    model = VoskRecogniser(LAB_MODEL, threads=1)
     stream = model.stream()
     await stream.begin(PHRASES)
     model.close()
