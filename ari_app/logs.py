@@ -26,7 +26,7 @@ LONGEST_TRACE = 20_000
 _MOST_ITEMS = 50
 _DEEPEST = 4
 
-_INTERNATIONAL = re.compile(r"\+\d(?:[ ().-]?\d){6,14}(?!\d)")
+_INTERNATIONAL = re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}(?!\d)")
 _NATIONAL = re.compile(r"(?<![\w.+:-])\(?0\d{2,4}\)?[ -]\d{3,4}[ -]?\d{3,4}(?![\w.-]*\d|\w)")
 _BARE = re.compile(r"(?<![\w.+:-])\d{8,15}(?![\w.-]*\d|\w)")
 _URI_USER = re.compile(r"(?:(?<=sip:)|(?<=sips:)|(?<=tel:))\+?\d{6,15}")
