@@ -12,7 +12,6 @@ from typing import Self
 from urllib.parse import quote
 
 import aiohttp
-import structlog
 from yarl import URL
 
 from ari_app.asterisk import ari_events
@@ -29,8 +28,9 @@ from ari_app.asterisk.link import Link, LinkLost
 from ari_app.asterisk.subscriptions import Subscription, Subscriptions
 from ari_app.config import AriSettings
 from ari_app.errors import AriRefused, AriUnavailable, ChannelGone
+from ari_app.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 Query = Mapping[str, str | int | float | bool | None]
 

@@ -13,8 +13,6 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from ari_app.asterisk.ari_client import AriClient
 from ari_app.asterisk.ari_events import (
     OWN_PREFIX,
@@ -31,8 +29,9 @@ from ari_app.asterisk.ari_events import (
 )
 from ari_app.asterisk.subscriptions import Subscription
 from ari_app.errors import AriRefused, CallEnded, CallerHungUp, ChannelGone, PbxError
+from ari_app.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 CLEANUP_S = 2.0
 LEG_PREFIX = f"{OWN_PREFIX}leg-"

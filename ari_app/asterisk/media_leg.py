@@ -14,7 +14,6 @@ from enum import Enum, auto
 from typing import Self, TypeVar
 
 import aiohttp
-import structlog
 from yarl import URL
 
 from ari_app.asterisk.ari_client import PING_SHARE, AriClient
@@ -40,8 +39,9 @@ from ari_app.asterisk.media_protocol import (
 from ari_app.asterisk.subscriptions import Subscription
 from ari_app.audio.frames import FRAME_S
 from ari_app.errors import AriAppError, AriUnavailable, MediaClosed
+from ari_app.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 INBOUND_FRAMES = 250
 """5 s of unread inbound audio are kept; then the oldest frame goes for each new one, so that lateness stays bounded."""
