@@ -45,7 +45,7 @@ def to_ics(request: BookingRequest, service_name: str, index: int, *, now: datet
     event.add("created", now.astimezone(UTC))
     event.add("dtstart", opening.start.astimezone(UTC))
     event.add("dtend", opening.end.astimezone(UTC))
-    event.add("summary", f"{one_line(service_name)}: {name or one_line(request.number) or 'a caller'}")
+    event.add("summary", summary(request, service_name))
     event.add("description", "\n".join(_for_the_desk(request, name)))
     event.add("status", "CONFIRMED")
     event.add("transp", "OPAQUE")
@@ -63,6 +63,11 @@ def to_ics(request: BookingRequest, service_name: str, index: int, *, now: datet
         if value:
             event.add(f"x-ari-app-{fact}", one_line(value, _LONGEST_FACT))
     return _wrapped(event)
+
+
+def summary(request: BookingRequest, service_name: str) -> str:
+    """The title that we give an event."""
+    return f"{one_line(service_name)}: {one_line(request.name) or one_line(request.number) or 'a caller'}"
 
 
 def callback_to_ics(callback: KeptCallback, *, now: datetime) -> str:

@@ -116,14 +116,18 @@ def claim(
     now: datetime,
     lease: timedelta,
     quiet: timedelta,
+    running: frozenset[str] = frozenset(),
 ) -> list[Step]:
-    """Take over unfinished steps whose lease ended, or whose owner is dead and was quiet for `quiet`."""
+    """Take over unfinished steps whose lease ended, or whose owner is dead and was quiet for `quiet`.
+
+    Never those that are `running` in this process. Returns them as they were.
+    """
     unfinished = booking_journal.c.state.in_([StepState.OPEN, StepState.UNDOING])
     rows = conn.execute(select(booking_journal).where(unfinished).with_for_update(skip_locked=True)).all()
     taken: list[Step] = []
     for step in map(_step, rows):
         is_left = step.state is StepState.OPEN and is_dead(step.owner) and step.changed + quiet <= now
-        if step.leased_until <= now or is_left:
+        if step.key not in running and (step.leased_until <= now or is_left):
             changed = conn.execute(
                 update(booking_journal)
                 .where(booking_journal.c.key == step.key, booking_journal.c.owner == step.owner)

@@ -1,0 +1,61 @@
+"""What a dead worker left: finished where the caller can be told so truly, else undone.
+
+A booking that wasn't confirmed was told to nobody: it is undone. A move or a cancellation whose old event is gone has
+happened: it is finished, and its text says so; else it is undone. A request that was under way when its worker died
+may land late, so a step counts as undone only after a second look some seconds later; its hold stays until then.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from ari_app.booking.journalled import Journalled
+from ari_app.booking.plan import Plan
+from ari_app.booking.steps import CalendarSteps
+from ari_app.errors import BookingError
+from ari_app.store.booking_journal import Step, StepKind
+
+log = structlog.get_logger(__name__)
+
+
+class Recovery:
+    """Sweeps up unfinished steps."""
+
+    again_in = timedelta(seconds=3)
+
+    def __init__(self, steps: CalendarSteps, journalled: Journalled) -> None:
+        self._steps, self._journalled = steps, journalled
+
+    async def sweep(self, running: frozenset[str]) -> int:
+        """Look at every step that nobody works on; how many are still in doubt. Raises StoreUnavailable."""
+        doubtful = 0
+        for step, plan in await self._journalled.claim(running):
+            try:
+                doubtful += not await self._settle(step, plan)
+            except BookingError as exc:
+                log.warning("booking.recovery_postponed", key=step.key, reason=str(exc))
+                await self._journalled.leave_undoing(plan, again_in=self.again_in)
+                doubtful += 1
+        return doubtful
+
+    async def _settle(self, step: Step, plan: Plan) -> bool:
+        """Finish or undo one step; False where it must be looked at again."""
+        if plan.kind is not StepKind.BOOK and await self._has_happened(plan):
+            await self._steps.remove(await self._steps.current(plan.old_parts))
+            log.info("booking.step_finished", key=step.key, kind=plan.kind.value)
+            return await self._journalled.done(plan)
+        if plan.request is not None:
+            await self._steps.undo(plan)
+        if plan.final_after is None or not self._journalled.is_past(plan.final_after):
+            waiting = replace(plan, final_after=plan.final_after or self._journalled.settled_at())
+            await self._journalled.leave_undoing(waiting, again_in=self.again_in)
+            return False
+        log.info("booking.step_undone", key=step.key, kind=plan.kind.value)
+        return await self._journalled.undone(plan)
+
+    async def _has_happened(self, plan: Plan) -> bool:
+        """Whether the old event is gone, and (for a move) the new one stands."""
+        if all(await self._steps.present(plan.old_parts)):
+            return False
+        return plan.request is None or await self._steps.is_standing(plan)
