@@ -73,6 +73,12 @@ def done(conn: Connection, callback_id: int, *, now: datetime) -> bool:
     return changed.rowcount > 0
 
 
+def done_by_uid(conn: Connection, uid: str, *, now: datetime) -> bool:
+    """As `done`, found by its VTODO: somebody ticked it off in the calendar."""
+    found = conn.execute(select(callbacks.c.id).where(callbacks.c.uid == uid)).scalar_one_or_none()
+    return found is not None and done(conn, int(found), now=now)
+
+
 def find(conn: Connection, callback_id: int) -> Callback | None:
     """One promise by its id."""
     row = conn.execute(select(callbacks).where(callbacks.c.id == callback_id)).first()

@@ -15,7 +15,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from ari_app.errors import StoreUnavailable
+from ari_app.errors import BadInput, StoreUnavailable
 from ari_app.logs import get_logger
 from ari_app.store.database import database_url, make_engine
 
@@ -47,9 +47,23 @@ def migrate(url: str, *, timeout_s: float = 60.0) -> str:
         engine.dispose()
 
 
+def require_database(url: str) -> None:
+    """Raise BadInput where the SQLite file isn't there: most likely another one was meant."""
+    target = database_url(url)
+    if target.get_backend_name() == "sqlite" and not Path(str(target.database)).exists():
+        raise BadInput(f"there is no database at {target.database}: give the worker's settings file with --config")
+
+
 def newest_revision() -> str:
     """The revision that this program's code is written for."""
     return str(_scripts(_config()).get_current_head())
+
+
+def is_usable_schema(revision: str) -> bool:
+    """This program can work on a database of that revision, after an upgrade or as it is."""
+    scripts = _scripts(_config())
+    newest = str(scripts.get_current_head())
+    return _is_known(scripts, revision) or _is_one_newer(revision, newest)
 
 
 def _upgrade(connection: Connection, shown: str) -> str:
@@ -68,12 +82,16 @@ def _upgrade(connection: Connection, shown: str) -> str:
 
 
 def _tolerated(present: str, *, newest: str, shown: str) -> str:
-    if present.isdigit() and int(present) == int(newest) + 1:
+    if _is_one_newer(present, newest):
         log.warning("store.schema_newer", database=present, program=newest)
         return present
     raise StoreUnavailable(
         f"database {shown} has schema {present}, this program knows {newest}: upgrade ari-app, or restore a backup"
     )
+
+
+def _is_one_newer(revision: str, newest: str) -> bool:
+    return revision.isdigit() and int(revision) == int(newest) + 1
 
 
 def _is_known(scripts: ScriptDirectory, revision: str) -> bool:

@@ -135,6 +135,16 @@ def settle_doubtful(
     return found
 
 
+def fail_unsent(conn: Connection, *, now: datetime, reason: str) -> int:
+    """Give up every message that is held or due; returns how many those were."""
+    given_up = conn.execute(
+        update(outbox)
+        .where(outbox.c.state.in_([OutboxState.HELD, OutboxState.DUE]))
+        .values(state=OutboxState.FAILED, ended_at=now, reason=reason, claimed_by="", claimed_until=None)
+    )
+    return given_up.rowcount
+
+
 def latest(conn: Connection, *, limit: int = 100) -> list[OutboxMessage]:
     """The newest messages, newest first, for the desk."""
     return [_message(row) for row in conn.execute(select(outbox).order_by(outbox.c.id.desc()).limit(limit))]
