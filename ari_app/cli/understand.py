@@ -251,7 +251,7 @@ def _expectation(expect: object, context: Mapping[str, Any], zone: ZoneInfo, now
     prompt = context.get("prev_system")
     proposal = _proposal(context.get("confirming"), zone, now, locale)
     offered = _offers(context.get("offering"), zone, now, locale)
-    if proposal is not None:
+    if proposal is not None or context.get("offering"):
         slots |= {Slot.YES_NO}
     return Expectation(
         slots=slots,

@@ -31,6 +31,8 @@ class Prompt:
     is_yes_no: bool
     is_anything_else: bool
     is_question: bool
+    is_silent: bool
+    """Nothing is known of what was said before."""
 
 
 def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
@@ -48,16 +50,24 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         or "marks.question_yes_no" in found
         or ("marks.question_yes_no" in whole and "?" in text)
     )
-    return Prompt(asks, "marks.anything_else" in (found if found else whole), "?" in text)
+    return Prompt(asks, "marks.anything_else" in (found if found else whole), "?" in text, not text)
 
 
 def yes_no(found: Found, prompt: Prompt, *, is_taken: bool) -> YesNo | None:
-    """The polarity of an utterance. `is_taken`: something else in it answers the question (a day, a time)."""
+    """The polarity of an utterance. `is_taken`: something else in it answers the question (a day, a time).
+
+    "tuesday works" and "sounds good" are a yes only to what can be answered with one; "yes" always is.
+    """
     if "yes_no.yes_over_no" in found and not (prompt.is_anything_else and "yes_no.no_more" in found):
         return YesNo.YES if prompt.is_yes_no or not prompt.is_question else None
     if "yes_no.no_over_yes" in found:
         return YesNo.NO
-    no, yes = found.get("yes_no.no"), found.get("yes_no.yes")
+    no = found.get("yes_no.no")
+    yes = found.get("yes_no.said_yes")
+    if yes is None and (prompt.is_yes_no or (prompt.is_silent and not is_taken)):
+        yes = found.get("yes_no.yes")
+    if yes is None and prompt.is_yes_no:
+        yes = found.get("yes_no.slot_yes")
     if "yes_no.no_more" in found and (prompt.is_anything_else or (yes is None and not prompt.is_yes_no)):
         return YesNo.NO
     if "marks.strong_no" in found:

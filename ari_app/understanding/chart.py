@@ -8,15 +8,16 @@ Lower-case words match themselves, upper-case words match a category, `x?` and `
 hands X's value to the action, `action(key=word)` adds constants. A pattern may not be empty.
 """
 
+import inspect
 import itertools
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ari_app.errors import BadInput
+from ari_app.understanding.actions import Action
+from ari_app.understanding.values import Value
 
-Value = Hashable
-Action = Callable[..., Value | None]
 Lexical = tuple[str, int, Value]
 """Category, end position, value."""
 
@@ -44,6 +45,15 @@ class Rule:
     labels: tuple[tuple[str, int], ...]
     constants: tuple[tuple[str, str], ...]
     cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A rule whose labels its action doesn't take."""
+
+    category: str
+    action: str
+    labels: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -114,6 +124,23 @@ def _insert(root: Node, sequence: Sequence[tuple[str, str]], rule: Rule) -> None
     for _, symbol in sequence:
         node = node.children.setdefault(symbol, Node())
     node.rules.append(rule)
+
+
+def unfit_rules(root: Node, actions: Mapping[str, Action]) -> list[Unfit]:
+    """Rules that could never be run: an unknown action, or labels that it doesn't take or lacks."""
+    found: list[Unfit] = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        stack.extend(node.children.values())
+        for rule in node.rules:
+            given = {label for label, _ in rule.labels} | {key for key, _ in rule.constants}
+            known = actions.get(rule.action)
+            taken = list(inspect.signature(known).parameters.values())[1:] if known is not None else []
+            needed = {parameter.name for parameter in taken if parameter.default is parameter.empty}
+            if known is None or not needed <= given or not given <= {parameter.name for parameter in taken}:
+                found.append(Unfit(rule.category, rule.action, frozenset(given)))
+    return found
 
 
 Row = dict[str, list[tuple[int, Value, int]]]
@@ -190,7 +217,7 @@ def best_cover(rows: Sequence[Row], wanted: Mapping[str, int], *, goals: Sequenc
         for category in goals:
             for end, value, cost in rows[start].get(category, ()):
                 length = end - start
-                score = length * 10 - 4 - cost * 3 + wanted[category] + best[end][0]
+                score = length * 10 - 3 - cost * 2 + wanted[category] + best[end][0]
                 if score > top[0]:
                     top = (score, Span(category, start, end, value, cost))
         best[start] = top

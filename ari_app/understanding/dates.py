@@ -1,24 +1,12 @@
 """What dates mean, given `now`: the actions that grammar rules name. All pure, language-free."""
 
 import calendar
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TypeVar
 
+from ari_app.understanding.actions import action
 from ari_app.understanding.holidays_by_name import holiday_date
-from ari_app.understanding.values import ALL_DAYS, DateValue, Negated, ReadingContext, TimeValue, Value
-
-ACTIONS: dict[str, Callable[..., Value | None]] = {}
-"""By name, as the grammars' rules call them."""
-
-Acting = TypeVar("Acting", bound=Callable[..., Value | None])
-
-
-def action(function: Acting) -> Acting:
-    ACTIONS[function.__name__] = function
-    return function
-
+from ari_app.understanding.values import ALL_DAYS, DateValue, Negated, ReadingContext, TimeValue
 
 IMPOSSIBLE = DateValue(None, None, impossible=True)
 FAR_YEARS = 30
@@ -102,9 +90,8 @@ def weekday_in(ctx: ReadingContext, w: int, p: DateValue) -> DateValue | None:
 
 @action
 def weekday_plus(ctx: ReadingContext, w: int, n: int | str = 1) -> DateValue:
-    """ "tuesday week", "a fortnight on friday": `n` weeks after the coming one (today counts as coming)."""
-    first = this_weekday(ctx, w) if w != ctx.today.weekday() else one_day(ctx.today)
-    return one_day(shifted(first.start or ctx.today, 7 * int(n)))
+    """ "tuesday week", "a fortnight on friday": `n` weeks after the coming one."""
+    return one_day(shifted(weekday(ctx, w).start or ctx.today, 7 * int(n)))
 
 
 @action
@@ -125,14 +112,11 @@ def month_day(ctx: ReadingContext, month: int, day: int, year: int | None = None
             return one_day(date(_full_year(year), month, day), has_year=True)
         except ValueError:
             return IMPOSSIBLE
-    for candidate in range(ctx.today.year, min(ctx.today.year + 9, 9999)):
-        try:
-            found = date(candidate, month, day)
-        except ValueError:
-            continue
-        if found >= ctx.today:
-            return one_day(found)
-    return IMPOSSIBLE
+    first = ctx.today.year if (month, day) >= (ctx.today.month, ctx.today.day) else ctx.today.year + 1
+    try:
+        return one_day(date(first, month, day))
+    except ValueError:
+        return IMPOSSIBLE
 
 
 @action
@@ -225,7 +209,7 @@ def nth_weekday(ctx: ReadingContext, n: int | str, w: int, p: DateValue) -> Date
             return one_day(found)
         later = add_months(period.start or ctx.today, 1)
         period = month_span(later.year, later.month)
-    return one_day(found)
+    return IMPOSSIBLE
 
 
 def _nth_in(period: DateValue, n: int, w: int) -> date | None:
@@ -577,6 +561,26 @@ def workdays_in(ctx: ReadingContext, p: DateValue) -> DateValue:
 def only(ctx: ReadingContext, p: DateValue, d: DateValue) -> DateValue | None:
     """ "next week but only mondays"."""
     return replace(p, weekdays=d.weekdays) if d.weekdays else None
+
+
+@action
+def weekdays_in(ctx: ReadingContext, a: int, b: int, p: DateValue) -> DateValue | None:
+    """ "thursday or friday next week"."""
+    first, second = weekday_in(ctx, a, p), weekday_in(ctx, b, p)
+    return None if first is None or second is None else either(ctx, first, second)
+
+
+@action
+def weekdays_three(ctx: ReadingContext, a: int, b: int, c: int) -> DateValue | None:
+    """ "monday tuesday or wednesday"."""
+    two = either(ctx, weekday(ctx, a), weekday(ctx, b))
+    return None if two is None else either(ctx, two, weekday(ctx, c))
+
+
+@action
+def next_weekdays(ctx: ReadingContext, a: int, b: int) -> DateValue | None:
+    """ "next monday or tuesday": both of next week."""
+    return either(ctx, next_weekday(ctx, a), next_weekday(ctx, b))
 
 
 @action

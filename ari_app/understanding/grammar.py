@@ -11,13 +11,12 @@ from typing import Any
 import yaml
 
 from ari_app.errors import BadInput
-from ari_app.understanding import dates, spoken_numbers, times
-from ari_app.understanding.chart import Action, Lexical, Node, compile_rules
+from ari_app.understanding import dates, spoken_numbers, times  # noqa: F401 (they offer their actions)
+from ari_app.understanding.actions import ACTIONS
+from ari_app.understanding.chart import Lexical, Node, compile_rules, unfit_rules
 from ari_app.understanding.phrasebook import Phrasebook, read_macros
 from ari_app.understanding.tokens import Tokens, tokenise
 from ari_app.understanding.values import Clock, Value
-
-ACTIONS: dict[str, Action] = {**spoken_numbers.ACTIONS, **dates.ACTIONS, **times.ACTIONS}
 
 REQUIRED = (
     "language",
@@ -174,9 +173,11 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
     if missing:
         raise BadInput(f"{source}: lacks {', '.join(missing)}")
     lines = [line for line in str(data["rules"]).splitlines() if line.strip() and not line.strip().startswith("#")]
-    unknown = {name for line in lines for name in re.findall(r"->\s*(\w+)", line)} - set(ACTIONS)
-    if unknown:
-        raise BadInput(f"{source}: rules name unknown actions: {', '.join(sorted(unknown))}")
+    rules = compile_rules(lines, source=source)
+    unfit = unfit_rules(rules, ACTIONS)
+    if unfit:
+        shown = "; ".join(f"{each.category} -> {each.action}({', '.join(sorted(each.labels))})" for each in unfit[:9])
+        raise BadInput(f"{source}: rules that no action fits: {shown}")
     lexicon = _lexicon(data["lexicon"])
     services = data["services"]
     return Grammar(
@@ -189,7 +190,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         abbreviations=frozenset(map(str, data.get("abbreviations", ()))),
         dotted_ordinals=bool(data.get("dotted_ordinals", False)),
         lexicon=lexicon,
-        rules=compile_rules(lines, source=source),
+        rules=rules,
         parts=tuple((name, _time(bounds[0]), _time(bounds[1])) for name, bounds in data["parts"].items()),
         phrases=_phrasebook(data),
         letters={str(k): str(v) for v, names in data["letters"]["names"].items() for k in [v, *names]},

@@ -1,10 +1,12 @@
-"""What a caller meant: text or n-best readings + expectation + now -> CallerAct. Pure, fast, never raises on any text."""
+"""What a caller meant: readings + expectation + now -> CallerAct. Pure and fast; never raises on any text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ari_app.understanding import answers, names, reading, services
+from ari_app.understanding.actions import ACTIONS
+from ari_app.understanding.chart import Chart
 from ari_app.understanding.grammar import Grammar, load_grammar
 from ari_app.understanding.meaning import (
     CallerAct,
@@ -17,7 +19,7 @@ from ari_app.understanding.meaning import (
     Vocabulary,
     YesNo,
 )
-from ari_app.understanding.spoken_numbers import digits_in
+from ari_app.understanding.spoken_numbers import derived, digits_in
 from ari_app.understanding.tokens import BREAK, Tokens
 from ari_app.understanding.values import DateValue, ReadingContext
 
@@ -120,7 +122,7 @@ class _Sentence:
         option = answers.option(self.tokens.words, expected.options, found, rank) if expected.options else None
         polarity = answers.yes_no(found, prompt, is_taken=said.date is not None or said.time is not None)
         polarity = self._clean(polarity, said, found, picked, service.id)
-        intents, topic = self._intents(found, said, prompt, polarity, service.ids)
+        intents, topic = self._intents(found, polarity)
         wish = answers.preference(found)
         name, letters, digits = self._spelling(said, found, words, polarity, bool(intents))
         rejected, corrected = self._taken_back(said, found, polarity, service.id)
@@ -256,15 +258,11 @@ class _Sentence:
     def _intents(
         self,
         found: answers.Found,
-        said: reading.Reading,
-        prompt: answers.Prompt,
         polarity: YesNo | None,
-        service_ids: tuple[str, ...],
     ) -> tuple[tuple[Intent, ...], Topic | None]:
         wanted = set(answers.intents(found))
         topic = answers.topic(found)
-        has_slot = said.date is not None or said.time is not None
-        if topic is not None and not self._is_question(found, topic, has_slot):
+        if topic is not None and not self.tokens.is_question and "marks.asks" not in found:
             topic = None
         if wanted & {Intent.ENQUIRE, Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.CALLBACK}:
             topic = None
@@ -280,10 +278,6 @@ class _Sentence:
             wanted.discard(Intent.NEVER_MIND)
         return tuple(intent for intent in Intent if intent in wanted), topic
 
-    def _is_question(self, found: answers.Found, topic: Topic, has_slot: bool) -> bool:
-        """Words like "price" make a question; "where", "what" only in a sentence that asks."""
-        return True
-
     def _spelling(
         self, said: reading.Reading, found: answers.Found, words: list[str], polarity: YesNo | None, has_intent: bool
     ) -> tuple[str | None, str | None, str | None]:
@@ -291,7 +285,7 @@ class _Sentence:
         digits = None
         if Slot.DIGITS in slots:
             digits = digits_in(self.tokens.words, self.grammar.digits, self.grammar.multipliers) or None
-            digits = _spoken_year(self.tokens.words, self.grammar) or digits
+            digits = _spoken_year(self.tokens.words, self.grammar, self._context()) or digits
         else:
             run = digits_in(self.tokens.words, self.grammar.digits, self.grammar.multipliers)
             digits = run if len(run) >= 7 else None
@@ -392,14 +386,9 @@ def _unmasked(index: int, said: reading.Reading) -> int:
     return position
 
 
-def _spoken_year(words: Sequence[str], grammar: Grammar) -> str | None:
+def _spoken_year(words: Sequence[str], grammar: Grammar, context: ReadingContext) -> str | None:
     """ "nineteen eighty four", "two thousand and one" as four digits."""
-    from ari_app.understanding.chart import Chart
-    from ari_app.understanding.grammar import ACTIONS
-    from ari_app.understanding.spoken_numbers import derived
-
     tokens = Tokens(tuple(words))
-    context = ReadingContext(datetime.now().astimezone())
     rows = Chart(grammar.rules, ACTIONS, context, derived).parse(words, grammar.lexical(tokens))
     found = [(end - start, value) for start, row in enumerate(rows) for end, value, _ in row.get("YEAR", ())]
     return str(max(found)[1]) if found else None
@@ -418,9 +407,7 @@ def is_unfinished(text: str, locale: str = "en-GB") -> bool:
         if len(words) >= size and " ".join(words[-size:]) in grammar.unfinished:
             return True
     last = words[-1]
-    if len(last) == 1 and last.isalpha() and len(words) > 1:
-        return True
-    return False
+    return len(last) == 1 and last.isalpha() and len(words) > 1
 
 
 def is_complete(

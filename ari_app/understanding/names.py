@@ -35,9 +35,9 @@ def _letter(words: Sequence[str], index: int, grammar: Grammar) -> tuple[str, in
         if letter and len(letter) == 1:
             return letter * 2, used + 1
     for size in (2, 1):
-        letter = grammar.letters.get(" ".join(words[index : index + size]))
-        if letter is not None and index + size <= len(words):
-            return letter, size + _link(words, index + size, grammar)
+        found = grammar.letters.get(" ".join(words[index : index + size]))
+        if found is not None and index + size <= len(words):
+            return found, size + _link(words, index + size, grammar)
     return "", 1
 
 

@@ -89,14 +89,15 @@ def read_pattern(line: str, macros: Macros) -> tuple[str, frozenset[str] | None]
         is_optional = token.endswith("?")
         core = token[:-1] if is_optional else token
         named = re.fullmatch(r"\{(\w+)\}", core)
+        words: frozenset[str] | None
         if named is not None:
-            if named[1] not in macros:
-                raise BadInput(f'pattern "{line}": no macro "{named[1]}"')
-            expression, words = macros[named[1]]
+            expression, words = _macro(named[1], macros, line)
         else:
-            ways = core.removeprefix("(").removesuffix(")").split("|")
-            expression = f"(?:{'|'.join(_way(way) for way in ways)})"
-            words = None if "$" in ways else frozenset(way.split("_")[0] for way in ways)
+            read = [_way(way, macros, line) for way in core.removeprefix("(").removesuffix(")").split("|")]
+            expression = f"(?:{'|'.join(text for text, _ in read)})"
+            words = frozenset()
+            for _, begins in read:
+                words = None if words is None or begins is None else words | begins
         pieces.append(f"{expression}?" if is_optional else expression)
         if is_open:
             firsts = None if firsts is None or words is None else firsts | words
@@ -104,7 +105,15 @@ def read_pattern(line: str, macros: Macros) -> tuple[str, frozenset[str] | None]
     return "".join(pieces), firsts
 
 
-def _way(way: str) -> str:
+def _macro(name: str, macros: Macros, line: str) -> tuple[str, frozenset[str] | None]:
+    if name not in macros:
+        raise BadInput(f'pattern "{line}": no macro "{name}"')
+    return macros[name]
+
+
+def _way(way: str, macros: Macros, line: str) -> tuple[str, frozenset[str] | None]:
     if way == "$":
-        return r"(?=$|\|)"
-    return re.escape(way.replace("_", " ")).replace(r"\ ", " ") + " "
+        return r"(?=$|\|)", None
+    if way.startswith("{"):
+        return _macro(way.strip("{}"), macros, line)
+    return re.escape(way.replace("_", " ")).replace(r"\ ", " ") + " ", frozenset({way.split("_")[0]})

@@ -6,9 +6,10 @@ from datetime import time
 from typing import Generic, TypeVar
 
 from ari_app.understanding import dates
+from ari_app.understanding.actions import ACTIONS
 from ari_app.understanding.chart import Chart, Span, best_cover
-from ari_app.understanding.grammar import ACTIONS, Grammar
-from ari_app.understanding.meaning import DateRange, TimeRange
+from ari_app.understanding.grammar import Grammar
+from ari_app.understanding.meaning import DateRange, TimeOfDay, TimeRange
 from ari_app.understanding.spoken_numbers import derived
 from ari_app.understanding.tokens import BREAK, Tokens
 from ari_app.understanding.values import Clock, DateValue, Moment, Negated, ReadingContext, TimeValue
@@ -20,9 +21,9 @@ GOALS = {
     "NEGDATE": 1,
     "NEGTIME": 1,
     "IGNORE": 1,
-    "MAYBETIME": -3,
-    "MAYBEDATE": -3,
-    "BAREDAY": -3,
+    "MAYBETIME": -2,
+    "MAYBEDATE": -2,
+    "BAREDAY": -2,
 }
 T = TypeVar("T")
 DATE_LIKE = frozenset({"DATE", "MOMENT", "NEGDATE", "MAYBEDATE", "BAREDAY"})
@@ -49,7 +50,7 @@ class Reading:
     date: DateRange | None = None
     date_value: DateValue | None = None
     time: TimeRange | None = None
-    candidates: tuple[time, ...] = ()
+    candidates: "tuple[TimeOfDay, ...]" = ()
     impossible: str | None = None
     rejected_date: DateValue | None = None
     rejected_time: TimeRange | None = None
@@ -58,16 +59,22 @@ class Reading:
     notes: tuple[str, ...] = ()
 
 
-def find_spans(tokens: Tokens, grammar: Grammar, ctx: ReadingContext) -> list[Span]:
+def find_spans(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) -> list[Span]:
+    """The best cover of the sentence; a bare number is a day only where a day, and no time, was asked for."""
     chart = Chart(grammar.rules, ACTIONS, ctx, derived)
     rows = chart.parse(tokens.words, grammar.lexical(tokens))
-    return best_cover(rows, GOALS, goals=tuple(GOALS))
+    goals = dict(GOALS)
+    if not asked.date or asked.time:
+        del goals["MAYBEDATE"]
+    else:
+        goals["MAYBEDATE"] = 1
+    return best_cover(rows, goals, goals=tuple(goals))
 
 
 def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) -> Reading:
     """Find, accept, merge, resolve."""
     words = tokens.words
-    spans = _accepted(find_spans(tokens, grammar, ctx), words, grammar, asked)
+    spans = _accepted(find_spans(tokens, grammar, ctx, asked), words, grammar, asked)
     masked = mask(words, spans)
     dates_said = _Track[DateValue](words, grammar, _merge_dates(ctx))
     times_said = _Track[TimeValue](words, grammar, _merge_times)
@@ -133,8 +140,10 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
             case "MAYBETIME":
                 is_long = span.end - span.start > 1
                 beside = _beside(spans, index, words, DATE_LIKE | TIME_LIKE)
+                before = grammar.phrases.find(f" {' '.join(words[: span.start])} ") if span.start else {}
                 if (
                     asked.time
+                    or "marks.instead" in before
                     or beside
                     or (is_long and (sure_date or not asked.date))
                     or (is_alone and not asked.offers)
@@ -178,7 +187,7 @@ def mask(words: Sequence[str], spans: Sequence[Span]) -> str:
     for span in spans:
         pieces.extend(words[position : span.start])
         if span.category == "MOMENT":
-            pieces.append("DATE_TIME")
+            pieces.append("DATETIME")
         elif span.category in {"DATE", "NEGDATE"}:
             pieces.append("DATE" if span.category == "DATE" else "NOTDATE")
         else:
@@ -247,6 +256,8 @@ def narrowed(wide: DateValue, narrow: DateValue) -> DateValue | None:
         return narrow
     if narrow.weekdays and narrow.start is None:
         return replace(wide, weekdays=narrow.weekdays) if wide.grain != "day" else None
+    if wide.excluded and narrow.start is not None and narrow.start in wide.excluded:
+        return None
     if narrow.weekday is not None and wide.start is not None and wide.grain in {"week", "part", "range", "month"}:
         day = dates.shifted(wide.start, (narrow.weekday - wide.start.weekday()) % 7)
         if wide.end is None or day <= wide.end:

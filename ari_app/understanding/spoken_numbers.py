@@ -2,41 +2,38 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ari_app.understanding.actions import action
 from ari_app.understanding.values import ReadingContext, Value
 
 
+@action
 def plus(ctx: ReadingContext, a: int, b: int) -> int:
     return a + b
 
 
+@action
 def hundreds(ctx: ReadingContext, a: int, b: int = 0) -> int | None:
     return a * 100 + b if a < 100 else None
 
 
+@action
 def thousands(ctx: ReadingContext, a: int, b: int = 0) -> int:
     return a * 1000 + b
 
 
+@action
 def constant(ctx: ReadingContext, value: str) -> int:
     return int(value)
 
 
+@action
 def word(ctx: ReadingContext, value: str) -> str:
     return value
 
 
+@action
 def same(ctx: ReadingContext, x: Value = True) -> Value:
     return x
-
-
-ACTIONS = {
-    "plus": plus,
-    "hundreds": hundreds,
-    "thousands": thousands,
-    "constant": constant,
-    "word": word,
-    "same": same,
-}
 
 
 def derived(category: str, value: Value) -> Iterable[tuple[str, Value]]:

@@ -1,22 +1,10 @@
 """What times of day mean: the actions that grammar rules name. Language-free; "half four" is a rule's matter."""
 
-from collections.abc import Callable
 from datetime import time, timedelta
-from typing import TypeVar
 
+from ari_app.understanding.actions import action
 from ari_app.understanding.dates import iso_date, one_day, shifted
-from ari_app.understanding.values import Clock, DateValue, Moment, ReadingContext, TimeValue, Value
-
-ACTIONS: dict[str, Callable[..., Value | None]] = {}
-"""By name, as the grammars' rules call them."""
-
-Acting = TypeVar("Acting", bound=Callable[..., Value | None])
-
-
-def action(function: Acting) -> Acting:
-    ACTIONS[function.__name__] = function
-    return function
-
+from ari_app.understanding.values import Clock, DateValue, Moment, ReadingContext, TimeValue
 
 MORNING_PARTS = frozenset({"morning", "early_morning", "mid_morning", "late_morning"})
 
@@ -84,7 +72,7 @@ def in_part(ctx: ReadingContext, c: Clock, part: str) -> Clock:
     """ "three in the afternoon", "evening 6:15", "quarter to twelve in the morning"."""
     if c.half:
         return c
-    early, late = c.candidates()
+    _, late = c.candidates()
     if part in MORNING_PARTS or part == "before_lunch":
         return Clock(c.hour, c.minute, "pm" if c.hour == 12 and ctx.opens <= late <= ctx.closes else "am")
     if part == "night":
@@ -225,6 +213,12 @@ def day_and_part(ctx: ReadingContext, days: int | str, name: str) -> Moment:
 @action
 def moment(ctx: ReadingContext, d: DateValue, t: TimeValue) -> Moment:
     return Moment(d, t)
+
+
+@action
+def multiple_of_five(ctx: ReadingContext, x: int) -> int | None:
+    """Minutes that people count to the hour ("ten to four"); "two to four" is a stretch."""
+    return x if x % 5 == 0 and x <= 25 else None
 
 
 @action
