@@ -11,8 +11,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -25,10 +24,12 @@ from ari_app.errors import LabError, PbxError
 from ari_app.lab.timeline import Timeline
 from ari_app.lab.voices import room_noise
 
-LEAD_FRAMES = 12
-"""How far ahead of the clock the mouth is kept."""
-PUMP_FRAMES = 3
-"""How much is sent at a time."""
+LEAD_S = 0.24
+"""How far ahead of the clock the room is kept; speech goes ahead whole, so that a busy machine doesn't tear it."""
+PUMP_S = 0.06
+LONGEST_LEAD_S = 15.0
+"""Asterisk holds 20 s."""
+MESSAGE_FRAMES = 50
 NOISE_S = 10
 
 
@@ -53,33 +54,29 @@ class Handset:
         self._marks: dict[str, asyncio.Future[float]] = {}
         self._outgoing = asyncio.Lock()
         self._room = [SILENCE]
-        self._speech: deque[bytes | str] = deque()
-        """What is still to be said: frames, and names of marks between them."""
+        self._sent_until_s = 0.0
+        """When Asterisk will have nothing left to send."""
+        self._frames_sent = 0
 
     @classmethod
     @asynccontextmanager
     async def open(cls, ari: AriClient, *, noise_dbfs: float | None = None) -> AsyncIterator["Handset"]:
         """A media channel and its socket; both end with the block. `noise_dbfs`: the room's level, None: silence."""
         channel_id = f"handset-{uuid.uuid4().hex[:12]}"
-        channel = await ari.external_media(channel_id=channel_id)
-        name = channel.channelvars.get("MEDIA_WEBSOCKET_CONNECTION_ID", "")
         try:
-            url = f"{ari.url}/media/{name}"
-            async with (
-                ari.session.ws_connect(
-                    url, protocols=("media",), timeout=aiohttp.ClientWSTimeout(ws_close=1.0), max_msg_size=0
-                ) as socket,
-                asyncio.TaskGroup() as group,
-            ):
+            channel = await ari.external_media(channel_id=channel_id)
+            url = f"{ari.url}/media/{channel.channelvars.get('MEDIA_WEBSOCKET_CONNECTION_ID', '')}"
+            async with ari.session.ws_connect(
+                url, protocols=("media",), timeout=aiohttp.ClientWSTimeout(ws_close=1.0), max_msg_size=0
+            ) as socket:
                 handset = cls(socket, channel_id)
                 if noise_dbfs is not None:
                     handset._room = _noise(noise_dbfs)
-                tasks = [group.create_task(handset._listen()), group.create_task(handset._pump())]
+                tasks = [asyncio.create_task(handset._listen()), asyncio.create_task(handset._pump())]
                 try:
                     yield handset
                 finally:
-                    for task in tasks:
-                        task.cancel()
+                    await end_tasks(tasks)
         finally:
             with suppress(PbxError):
                 await ari.hangup(channel_id)
@@ -91,8 +88,12 @@ class Handset:
         """
         async with self._outgoing:
             began, ended = self._mark(), self._mark()
-            self._speech.extend((began, *frames(audio), ended))
             try:
+                await self._command("FLUSH_MEDIA")
+                self._sent_until_s = time.monotonic()
+                await self._command("MARK_MEDIA", began)
+                await self._send_speech(frames(audio))
+                await self._command("MARK_MEDIA", ended)
                 began_s = await self._marks[began]
                 self._keep_said(audio, began_s)
                 ended_s = await self._marks[ended]
@@ -119,8 +120,15 @@ class Handset:
             if mark.done() and not mark.cancelled():
                 mark.exception()
 
+    async def _send_speech(self, speech: list[bytes]) -> None:
+        for at in range(0, len(speech), MESSAGE_FRAMES):
+            await asyncio.sleep(max(0.0, self._sent_until_s - time.monotonic() - LONGEST_LEAD_S))
+            part = speech[at : at + MESSAGE_FRAMES]
+            room = self._room_frames(len(part))
+            await self._send([_mixed(frame, noise) for frame, noise in zip(part, room, strict=True)])
+
     async def _fall_silent(self) -> None:
-        self._speech.clear()
+        self._sent_until_s = 0.0
         with suppress(LabError):
             await self._command("FLUSH_MEDIA")
 
@@ -152,31 +160,18 @@ class Handset:
             self.digits += str(event.get("digit", ""))
 
     async def _pump(self) -> None:
-        """Keep the mouth LEAD_FRAMES ahead of the clock; ends with the socket."""
-        started_s, sent = time.monotonic(), 0
+        """Keep the room LEAD_S ahead of the clock; ends with the socket."""
         with suppress(LabError):
             while True:
-                due = int((time.monotonic() - started_s) / FRAME_S) + LEAD_FRAMES
-                while sent < due:
-                    sent += await self._send_some(sent)
-                await asyncio.sleep(PUMP_FRAMES * FRAME_S)
+                now_s = time.monotonic()
+                self._sent_until_s = max(self._sent_until_s, now_s)
+                missing = round((now_s + LEAD_S - self._sent_until_s) / FRAME_S)
+                if missing > 0:
+                    await self._send(self._room_frames(missing))
+                await asyncio.sleep(PUMP_S)
 
-    async def _send_some(self, sent: int) -> int:
-        """Send a mark, or up to PUMP_FRAMES of speech in the room; the number of frames sent."""
-        if self._speech and isinstance(self._speech[0], str):
-            await self._command("MARK_MEDIA", str(self._speech.popleft()))
-            return 0
-        chunk: list[bytes] = []
-        while len(chunk) < PUMP_FRAMES:
-            room = self._room[(sent + len(chunk)) % len(self._room)]
-            following = self._speech[0] if self._speech else b""
-            if isinstance(following, str):
-                break
-            chunk.append(_mixed(following, room) if following else room)
-            if following:
-                self._speech.popleft()
-        await self._send(b"".join(chunk))
-        return len(chunk)
+    def _room_frames(self, count: int) -> list[bytes]:
+        return [self._room[(self._frames_sent + index) % len(self._room)] for index in range(count)]
 
     async def _command(self, command: str, correlation_id: str = "") -> None:
         fields = {"command": command} | ({"correlation_id": correlation_id} if correlation_id else {})
@@ -185,11 +180,24 @@ class Handset:
         except (ConnectionError, aiohttp.ClientError) as exc:
             raise LabError("the call has ended: its media socket is closed") from exc
 
-    async def _send(self, audio: bytes) -> None:
+    async def _send(self, audio: list[bytes]) -> None:
+        self._frames_sent += len(audio)
+        self._sent_until_s += len(audio) * FRAME_S
         try:
-            await self._socket.send_bytes(audio)
+            await self._socket.send_bytes(b"".join(audio))
         except (ConnectionError, aiohttp.ClientError) as exc:
             raise LabError("the call has ended: its media socket is closed") from exc
+
+
+async def end_tasks(tasks: "Sequence[asyncio.Task[None]]") -> None:
+    """Cancel them, wait for them, and raise what one of them failed with."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 def _noise(dbfs: float) -> list[bytes]:

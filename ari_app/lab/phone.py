@@ -36,7 +36,7 @@ from ari_app.audio.frames import FRAME_S, RATE_HZ, level_dbfs
 from ari_app.config import AriSettings
 from ari_app.errors import LabError, PbxError
 from ari_app.lab.credentials import PHONES
-from ari_app.lab.handset import Handset, Spoken
+from ari_app.lab.handset import Handset, Spoken, end_tasks
 from ari_app.lab.places import LOOPBACK
 from ari_app.lab.runtime import PHONE_NUMBERS, Lab
 from ari_app.lab.timeline import SOUND_DBFS
@@ -44,6 +44,9 @@ from ari_app.lab.voices import EASY_VOICE, render
 from ari_app.speech.recogniser import Recogniser
 
 APPLICATION = "caller"
+TEXTS = "caller-texts"
+"""Texts come by a subscription to the endpoints, which brings their channels' events as well: so not to APPLICATION, which
+has these already."""
 CONNECT_S = 10.0
 CLEANUP_S = 3.0
 
@@ -114,11 +117,13 @@ class Call:
             lambda: self.handset.heard.first_sound_s(after_s, dbfs=dbfs), within_s, f"no sound within {within_s:.1f} s"
         )
 
-    async def silence(self, after_s: float, *, for_s: float = 0.8, within_s: float = 30.0) -> float:
+    async def silence(
+        self, after_s: float, *, for_s: float = 0.8, within_s: float = 30.0, dbfs: float = SOUND_DBFS
+    ) -> float:
         """Wait until nothing was heard for `for_s`; when the last sound ended (`after_s` where there was none)."""
 
         def quiet_since() -> float | None:
-            last_s = self.handset.heard.last_sound_s(after_s) or after_s
+            last_s = self.handset.heard.last_sound_s(after_s, dbfs=dbfs) or after_s
             return last_s if self.ended.is_set() or time.monotonic() - last_s >= for_s else None
 
         return await self._until(quiet_since, within_s, f"no silence of {for_s:.1f} s within {within_s:.0f} s")
@@ -295,7 +300,7 @@ class Line:
 class PhoneBook:
     """All phones of a lab."""
 
-    def __init__(self, lab: Lab, ari: AriClient, group: asyncio.TaskGroup, recogniser: Recogniser | None) -> None:
+    def __init__(self, lab: Lab, ari: AriClient, recogniser: Recogniser | None) -> None:
         self.lab = lab
         self.ari = ari
         self.texts: list[TextMessage] = []
@@ -303,7 +308,8 @@ class PhoneBook:
         self.calls: list[Call] = []
         """Every call that was answered."""
         self._lines = {name: Line(self, name) for name in PHONES}
-        self._group = group
+        self._lives: set[asyncio.Task[None]] = set()
+        """One task per call, from dialling to its end; `open` awaits them."""
         self._recogniser = recogniser
         self._ringing: dict[str, Ringing] = {}
         self._text_came = asyncio.Event()
@@ -317,19 +323,18 @@ class PhoneBook:
             url=f"http://{LOOPBACK}:{lab.ports.caller_http}",
             user="caller",
             password=SecretStr(lab.credentials["caller"]),
-            application=APPLICATION,
         )
-        async with AriClient(settings) as ari, asyncio.TaskGroup() as group:
-            book = cls(lab, ari, group, recogniser)
-            events = group.create_task(book._take_events(), name="phones-events")
+        async with AriClient(settings, application=APPLICATION) as ari, AriClient(settings, application=TEXTS) as texts:
+            book = cls(lab, ari, recogniser)
+            taking = [asyncio.create_task(book._take_calls()), asyncio.create_task(book._take_texts(texts))]
             try:
+                await ari.wait_connected(CONNECT_S)
                 async with asyncio.timeout(CONNECT_S):
-                    await ari.wait_connected(CONNECT_S)
                     await book._ready.wait()
                 yield book
             finally:
                 await book._hang_up_all()
-                events.cancel()
+                await end_tasks(taking)
 
     def line(self, name: str) -> Line:
         """softphone-1 to softphone-4, scheduling or trunk."""
@@ -413,10 +418,12 @@ class PhoneBook:
     ) -> Call:
         """Run the call's life in the book's group; returns once it is answered."""
         answered: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
-        life = self._group.create_task(
+        life = asyncio.create_task(
             self._live(line, channel_id, connect, noise_dbfs, on_ringing, answered, is_in_stasis),
             name=f"phone-{line.name}",
         )
+        self._lives.add(life)
+        life.add_done_callback(self._lives.discard)
         try:
             return await asyncio.shield(answered)
         except asyncio.CancelledError:
@@ -470,34 +477,43 @@ class PhoneBook:
                 await self.ari.destroy_bridge(bridge_id)
 
     async def _hang_up_all(self) -> None:
+        """End every call; those that have been answered end by themselves once hung up, the others are cancelled."""
         for call in self.calls:
             if not call.ended.is_set():
                 with suppress(LabError):
                     await call.hang_up()
+        lives = list(self._lives)
+        if lives:
+            await asyncio.wait(lives, timeout=CLEANUP_S if self.calls else 0)
+        await end_tasks(lives)
 
     # --- events
 
-    async def _take_events(self) -> None:
+    async def _take_calls(self) -> None:
         with self.ari.subscribe(bound=2000) as events:
-            if self.ari.is_connected:
-                await self._subscribe_texts()
             async for event in events:
-                await self._take(event)
+                match event:
+                    case StasisStart(args=("ring", *_)):
+                        await self._rings(event)
+                    case ChannelDestroyed() | StasisEnd():
+                        if ringing := self._ringing.pop(event.channel.id, None):
+                            ringing.gone.set()
+                    case _:
+                        pass
 
-    async def _take(self, event: Event) -> None:
-        match event:
-            case AriConnected():
-                await self._subscribe_texts()
-            case StasisStart(args=("ring", *_)):
-                await self._rings(event)
-            case ChannelDestroyed() | StasisEnd():
-                if ringing := self._ringing.pop(event.channel.id, None):
-                    ringing.gone.set()
-            case TextMessageReceived(message=message):
-                self.texts.append(TextMessage(message.sender, message.to, message.body, time.monotonic()))
-                self._text_came.set()
-            case _:
-                pass
+    async def _take_texts(self, ari: AriClient) -> None:
+        with ari.subscribe(bound=2000) as events:
+            if ari.is_connected:
+                await self._subscribe_texts(ari)
+            async for event in events:
+                match event:
+                    case AriConnected():
+                        await self._subscribe_texts(ari)
+                    case TextMessageReceived(message=message):
+                        self.texts.append(TextMessage(message.sender, message.to, message.body, time.monotonic()))
+                        self._text_came.set()
+                    case _:
+                        pass
 
     async def _rings(self, event: StasisStart) -> None:
         line = self._lines.get(event.channel.name.removeprefix("PJSIP/").rpartition("-")[0])
@@ -510,10 +526,10 @@ class PhoneBook:
         if not line.rings.full():
             line.rings.put_nowait(ringing)
 
-    async def _subscribe_texts(self) -> None:
+    async def _subscribe_texts(self, ari: AriClient) -> None:
         for name in self._lines:
             query = {"eventSource": f"endpoint:PJSIP/{name}"}
-            await self.ari.request("POST", f"/applications/{APPLICATION}/subscription", query)
+            await ari.request("POST", f"/applications/{TEXTS}/subscription", query)
         self._ready.set()
 
 

@@ -1,0 +1,95 @@
+"""The live tests' lab: two Asterisks and a calendar of its own, on ports that nobody else uses."""
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from ari_app.asterisk.ari_client import AriClient
+from ari_app.config import AriSettings, load_settings
+from ari_app.errors import LabError
+from ari_app.lab.phone import PhoneBook
+from ari_app.lab.places import CHECKOUT, Ports, cache_dir
+from ari_app.lab.port_check import is_free
+from ari_app.lab.runtime import Lab
+from ari_app.speech.vosk_recogniser import VoskRecogniser
+
+OFFSETS = (10_000, 11_000, 13_000, 14_000)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A fresh lab without a worker, for the whole session."""
+    with _claimed_offset() as offset:
+        lab = Lab.at(offset=offset)
+        asyncio.run(_fresh(lab))
+        try:
+            yield lab
+        finally:
+            asyncio.run(lab.down())
+
+
+@pytest.fixture(scope="session")
+def ears() -> Iterator[VoskRecogniser]:
+    """The callers' recogniser."""
+    recogniser = VoskRecogniser(CHECKOUT / "models/vosk/lab-en-us", threads=1)
+    yield recogniser
+    recogniser.close()
+
+
+@pytest.fixture
+async def phones(lab: Lab, ears: VoskRecogniser) -> AsyncIterator[PhoneBook]:
+    """The lab's phones, nothing ringing, nobody speaking."""
+    async with PhoneBook.open(lab, ears) as book:
+        yield book
+
+
+@pytest.fixture
+def ari_settings(lab: Lab) -> AriSettings:
+    """ARI settings of the lab's PBX."""
+    return load_settings(lab.settings_path, lab.settings_environment()).ari
+
+
+@pytest.fixture
+async def pbx(ari_settings: AriSettings) -> AsyncIterator[AriClient]:
+    """ARI of the PBX under an application name that no call is offered to."""
+    async with AriClient(ari_settings, application="onlooker") as ari:
+        await ari.wait_connected(5)
+        yield ari
+
+
+@pytest.fixture
+async def worker(lab: Lab) -> AsyncIterator[Lab]:
+    """The lab with its sentinel and one worker, which end with the test."""
+    await lab.start_sentinel()
+    await lab.start_worker(1)
+    try:
+        yield lab
+    finally:
+        await lab.stop("worker-1")
+        await lab.stop("sentinel")
+
+
+async def _fresh(lab: Lab) -> None:
+    await lab.down()
+    lab.forget()
+    await lab.up(worker=False)
+
+
+@contextlib.contextmanager
+def _claimed_offset() -> Iterator[int]:
+    """A port offset that no other test run has; what a killed run left behind there is ended."""
+    for offset in OFFSETS:
+        cache_dir().mkdir(parents=True, exist_ok=True)
+        with open(cache_dir() / f"lab-{offset}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            asyncio.run(Lab.at(offset=offset).down())
+            if all(is_free(protocol, port) for protocol, port in Ports(offset).listening().values()):
+                yield offset
+                return
+    raise LabError(f"no free ports for the live tests at any of the offsets {OFFSETS}")
