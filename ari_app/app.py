@@ -1,9 +1,10 @@
 """Builds a worker out of the settings and runs it: the only place that picks technologies."""
 
 import asyncio
+import functools
 import json
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -100,7 +101,7 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         stack.callback(recogniser.close)
         stack.callback(synthesiser.close)
         say("calendar")
-        booking = await stack.enter_async_context(build_service(settings, database))
+        booking = await stack.enter_async_context(build_service(settings, database, clock))
         say("Asterisk")
         ami = await stack.enter_async_context(Ami(settings.ami))
         heartbeat = await stack.enter_async_context(Heartbeat(settings.sentinel, settings.worker.name))
@@ -114,7 +115,6 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         sender = None
         if gateway is not None:
             sender = Sender(database, gateway, clock, worker=settings.worker.name, retries=settings.sms.retries)
-            booking.on_text_due = sender.wake
         answering = Answering(board, settings.worker.name)
         desk = Desk(clock, registry, booking, database)
         names = DeskNames(
@@ -134,9 +134,18 @@ def build_gateway(settings: Settings, ari: AriClient, ami: Ami) -> SmsGateway | 
             endpoint_of = endpoint_by_template(sms.sip_endpoint, dict(sms.sip_endpoints))
             return SipGateway(ari, ami, endpoint_of=endpoint_of, from_uri=sms.sender)
         case "http":
-            return HttpGateway.from_settings(sms)
+            return HttpGateway(
+                sms.url,
+                user=sms.user,
+                password=sms.password.get_secret_value(),
+                sender=sms.sender,
+                template=sms.template,
+                deduplicates=sms.deduplicates,
+            )
         case "smpp":
-            return SmppGateway.from_settings(sms)
+            return SmppGateway(
+                sms.host, sms.port, user=sms.user, password=sms.password.get_secret_value(), sender=sms.sender
+            )
         case "none":
             return None
 
@@ -152,7 +161,7 @@ def _checks(board: Switchboard) -> Mapping[str, Check]:
     return {"ari": ari, "database": database}
 
 
-def _duties(worker: Worker, say: Callable[[str], None]):  # type: ignore[no-untyped-def]
+def _duties(worker: Worker, say: Callable[[str], None]) -> Iterator[Coroutine[None, None, None]]:
     board = worker.board
     yield worker.answering.run()
     yield _prerender(worker, say)
@@ -219,7 +228,7 @@ async def _purge(board: Switchboard) -> None:
     while True:
         before = board.clock.now() - timedelta(days=board.settings.store.retention_days)
         try:
-            purged = await board.database.run(lambda conn, before=before: retention.purge(conn, before=before))
+            purged = await board.database.run(functools.partial(retention.purge, before=before))
             log.info("store.purged", calls=purged.calls, texts=purged.texts)
         except StoreUnavailable as exc:
             log.warning("store.unpurged", reason=str(exc))

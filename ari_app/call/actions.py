@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ari_app.booking.model import Appointment, BookingRequest, Opening
 from ari_app.booking.service import BookingService
@@ -13,6 +13,8 @@ from ari_app.dialogue.state import State
 from ari_app.errors import AppointmentChanged, BookingError, OpeningTaken, StoreUnavailable
 from ari_app.logs import get_logger
 from ari_app.prompts.catalogue import Catalogue
+from ari_app.store import callbacks
+from ari_app.store.database import Database
 
 log = get_logger()
 
@@ -25,10 +27,12 @@ class Actions:
 
     call_id: str
     number: str
+    name: str
+    database: Database
     booking: BookingService
     catalogue: Catalogue
     clock: Clock
-    callbacks: CallbackSettings
+    callback_settings: CallbackSettings
     hand_over: HandOver
     note: Callable[..., None]
     bookings: int = field(default=0)
@@ -70,13 +74,28 @@ class Actions:
                 )
                 return a.CancelledAppointment(act.appointment)
             case a.KeepCallback():
-                due = now + timedelta(minutes=self.callbacks.due_min)
-                await self.booking.keep_callback(
-                    number=act.number, name="", about=act.about, preferred=act.preferred, due=due, call_id=self.call_id
-                )
+                due = now + timedelta(minutes=self.callback_settings.due_min)
+                await self._keep_callback(act, due, now)
                 return a.CallbackKept(due)
             case _:
                 raise TypeError(f"{type(act).__name__} is no action act")
+
+    async def _keep_callback(self, act: a.KeepCallback, due: datetime, now: datetime) -> None:
+        """A VTODO in the calendar, and a row that the desk's page and `ari-app callbacks` show."""
+        uid = await self.booking.keep_callback(act.number, self.name, act.about, act.preferred, due, self.call_id)
+        await self.database.run(
+            lambda conn: callbacks.promise(
+                conn,
+                uid=uid,
+                call_id=self.call_id,
+                number=act.number,
+                name=self.name,
+                about=act.about,
+                preferred=act.preferred,
+                due=due,
+                now=now,
+            )
+        )
 
     def _request(self, opening: Opening, name: str, text_id: str) -> BookingRequest:
         self.bookings += 1

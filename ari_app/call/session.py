@@ -13,6 +13,7 @@ from ari_app.asterisk.ari_events import ChannelDtmfReceived
 from ari_app.asterisk.handles import Bridge, Channel, Digits, open_bridge, quietly
 from ari_app.asterisk.media_leg import MediaLeg
 from ari_app.asterisk.subscriptions import Subscription
+from ari_app.booking.model import Appointment
 from ari_app.booking.service import BookingService
 from ari_app.call.actions import Actions
 from ari_app.call.conversation import Conversation
@@ -122,7 +123,7 @@ class Session:
         """The customer and their appointments; a failing store or calendar makes an unknown caller of them."""
         now, number = self.board.clock.now(), self.number
         customer: a.Customer | None = None
-        appointments = ()
+        appointments: tuple[Appointment, ...] = ()
         if number:
             try:
                 async with asyncio.TaskGroup() as group:
@@ -173,10 +174,12 @@ class Session:
         actions = Actions(
             call_id=self.diary.call.call_id,
             number=self.number,
+            name=self.diary.call.name,
+            database=board.database,
             booking=board.booking,
             catalogue=business.texts,
             clock=board.clock,
-            callbacks=board.settings.callbacks,
+            callback_settings=board.settings.callbacks,
             hand_over=functools.partial(self._hand_over, bridge),
             note=self.diary.note,
         )

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ari_app.speech.recogniser import Reading, Transcript
-from ari_app.understanding import expectation as phrase_lists
-from ari_app.understanding import interpreter
+from ari_app.understanding.expectation import phrases
+from ari_app.understanding.interpreter import interpret, is_complete, is_unfinished
 from ari_app.understanding.meaning import CallerAct, Expectation, Hypothesis, Vocabulary, Word
 
 
@@ -19,23 +19,23 @@ class Understanding:
     def act(self, transcript: Transcript, expectation: Expectation, now: datetime) -> CallerAct:
         """What the finished utterance means."""
         readings = [_hypothesis(reading) for reading in transcript.readings]
-        return interpreter.interpret(readings, expectation, self.vocabulary, now, self.locale)
+        return interpret(readings, expectation, self.vocabulary, now, self.locale)
 
     def act_of_text(self, text: str, expectation: Expectation, now: datetime) -> CallerAct:
         """What a partial would mean if it were all."""
-        return interpreter.interpret(text, expectation, self.vocabulary, now, self.locale)
+        return interpret(text, expectation, self.vocabulary, now, self.locale)
 
     def is_complete(self, text: str, expectation: Expectation, now: datetime) -> bool:
         """Whether a stable partial answers the question already."""
-        return interpreter.is_complete(text, expectation, self.vocabulary, now, self.locale)
+        return is_complete(text, expectation, self.vocabulary, now, self.locale)
 
     def is_unfinished(self, text: str) -> bool:
         """Whether the words ask for more to come."""
-        return interpreter.is_unfinished(text, self.locale)
+        return is_unfinished(text, self.locale)
 
     def phrases(self, expectation: Expectation, now: datetime) -> list[str]:
         """The turn's phrase list for the recogniser."""
-        return phrase_lists.phrases(expectation, self.vocabulary, now, self.locale)
+        return phrases(expectation, self.vocabulary, now, self.locale)
 
 
 def _hypothesis(reading: Reading) -> Hypothesis:

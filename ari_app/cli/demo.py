@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from ari_app.config import load_settings
 from ari_app.errors import AriAppError
 from ari_app.lab.phone import PhoneBook
 from ari_app.lab.runtime import Lab
-from ari_app.lab.scenario import SCENARIOS, Row, Stage
+from ari_app.lab.scenario import SCENARIOS, Row, Show, Stage
 from ari_app.speech.factory import build_recogniser
 
 
@@ -59,17 +60,17 @@ async def _play(names: tuple[str, ...], folder: Path) -> list[Row]:
     return rows
 
 
-async def _held(play: "asyncio.Future[Row] | object", name: str) -> Row:
+async def _held(play: Awaitable[Row], name: str) -> Row:
     try:
         async with asyncio.timeout(180):
-            return await play  # type: ignore[misc,no-any-return]
+            return await play
     except TimeoutError:
         return Row(name, problems=("not over within 3 minutes",))
     except AriAppError as exc:
         return Row(name, problems=(str(exc),))
 
 
-def _shower():  # type: ignore[no-untyped-def]
+def _shower() -> Show:
     console = Console(stderr=True, highlight=False)
     return lambda line: console.print(line, markup=False)
 

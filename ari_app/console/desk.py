@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ari_app.booking.model import Appointment
 from ari_app.booking.service import BookingService
@@ -12,6 +12,8 @@ from ari_app.store import callbacks, outbox
 from ari_app.store.callbacks import Callback
 from ari_app.store.database import Database
 from ari_app.store.outbox import OutboxMessage
+
+AHEAD_DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,11 @@ class Desk:
         return sorted(self.registry.calls.values(), key=lambda call: call.arrived_s)
 
     async def appointments(self) -> Sequence[Appointment]:
-        return await self.booking.appointments(self.clock.now())
+        today = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        return await self.booking.appointments_between(today, today + timedelta(days=AHEAD_DAYS))
 
     async def outbox(self) -> Sequence[OutboxMessage]:
-        return await self.database.read(lambda conn: outbox.listed(conn, limit=100))
+        return await self.database.read(lambda conn: outbox.latest(conn, limit=100))
 
     async def callbacks(self) -> Sequence[Callback]:
         return await self.database.read(lambda conn: callbacks.listed(conn))

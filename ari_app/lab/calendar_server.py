@@ -1,14 +1,20 @@
-"""The lab's CalDAV server: Radicale from the virtual environment, with calendar/'s configuration."""
+"""The lab's CalDAV server: Radicale from the virtual environment, with calendar/'s configuration, users and events."""
 
 import sys
+from datetime import date
 from pathlib import Path
 
+from ari_app.booking.seed import seed
+from ari_app.lab.credentials import write_private
 from ari_app.lab.places import LOOPBACK, checkout_dir
 
+USER = "ari"
 
-def has_calendar() -> bool:
-    """Whether the checkout holds the server's configuration."""
-    return (checkout_dir("calendar") / "radicale.conf").exists()
+
+def write_users(folder: Path, password: str) -> None:
+    """calendar/users with its password filled in, readable by its owner only."""
+    users = (checkout_dir("calendar") / "users").read_text("utf-8")
+    write_private(folder / "users", users.replace("@PASSWORD@", password))
 
 
 def calendar_command(folder: Path, port: int) -> list[str]:
@@ -19,7 +25,7 @@ def calendar_command(folder: Path, port: int) -> list[str]:
         "radicale",
         "--config",
         str(checkout_dir("calendar") / "radicale.conf"),
-        "--server-hosts",
+        "--hosts",
         f"{LOOPBACK}:{port}",
         "--storage-filesystem-folder",
         str(folder / "collections"),
@@ -28,3 +34,8 @@ def calendar_command(folder: Path, port: int) -> list[str]:
         "--rights-file",
         str(checkout_dir("calendar") / "rights"),
     ]
+
+
+async def seed_calendars(port: int, password: str, today: date) -> dict[str, int]:
+    """Write the lab's events, dated from `today`; seeding again changes nothing."""
+    return await seed(f"http://{LOOPBACK}:{port}/", USER, password, today, files=checkout_dir("calendar") / "seed")

@@ -1,4 +1,4 @@
-"""What the calendar server really holds, asked over plain CalDAV by another account of the code than the one that wrote it."""
+"""What the calendar server really holds, asked by plain caldav and not by the code that wrote it."""
 
 import asyncio
 from dataclasses import dataclass

@@ -13,17 +13,23 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ari_app.errors import LabError
 from ari_app.lab import port_check
-from ari_app.lab.calendar_server import calendar_command, has_calendar
+from ari_app.lab.calendar_server import calendar_command, seed_calendars, write_users
 from ari_app.lab.configuration import AsteriskInstance, render_caller, render_pbx
 from ari_app.lab.credentials import PHONES, Credentials, load_or_make
 from ari_app.lab.places import LOOPBACK, Ports, cache_dir, checkout_dir, port_offset
 from ari_app.lab.processes import Processes, ProcessRecord
 from ari_app.lab.rootfs import AsteriskRoot, require
+from ari_app.store import customers
+from ari_app.store.customer_file import read_customers
+from ari_app.store.database import Database
+from ari_app.store.migrate import migrate
 
 Report = Callable[[str], None]
 PHONE_NUMBERS = {f"softphone-{n}": f"+44207946010{n}" for n in range(1, 5)} | {"scheduling": "200"}
@@ -122,8 +128,8 @@ class Lab:
         await self._start_asterisk("pbx", self.pbx, render_pbx)
         await self._start_asterisk("caller", self.caller, render_caller)
         await self._ready("phones", self._phones_registered, within_s=20, process="caller")
-        if has_calendar():
-            await self.start_calendar()
+        await self.start_calendar()
+        await self.seed_customers()
         if worker:
             await self.start_sentinel()
             await self.start_worker(1)
@@ -174,9 +180,25 @@ class Lab:
 
     async def start_calendar(self) -> ProcessRecord:
         """Radicale with calendar/'s configuration, seeded once."""
-        record = self.processes.start("calendar", calendar_command(self.folder / "calendar", self.ports.caldav))
+        folder, password = self.folder / "calendar", self.credentials["caldav"]
+        if (known := self.processes.running().get("calendar")) is not None:
+            return known
+        write_users(folder, password)
+        record = self.processes.start("calendar", calendar_command(folder, self.ports.caldav))
         await self._ready("calendar", lambda: _accepts(self.ports.caldav), within_s=15)
+        await seed_calendars(self.ports.caldav, password, date.today())  # noqa: DTZ011 - the machine's own day
         return record
+
+    async def seed_customers(self) -> None:
+        """docker/customers.csv into the lab's database."""
+        url = self.settings_environment()["ARI_APP_STORE__URL"]
+        await asyncio.to_thread(migrate, url)
+        data = await asyncio.to_thread((checkout_dir("docker") / "customers.csv").read_bytes)
+        now = datetime.now(UTC)
+        found = read_customers(data, region="GB", this_year=now.year)
+        async with Database(url) as database:
+            for _line, customer in found.customers:
+                await database.run(partial(customers.upsert, customer=customer, now=now))
 
     async def stop(self, name: str) -> bool:
         """End one process by name (pbx, caller, calendar, sentinel, worker-N) politely."""

@@ -9,17 +9,18 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ari_app.config import Settings
 from ari_app.dialogue.business import business_from
-from ari_app.lab.caller import converse
 from ari_app.lab.diary_check import Entry, entries_of
 from ari_app.lab.persona import Persona, Rule
 from ari_app.lab.phone import Call, NothingHeard, PhoneBook
 from ari_app.lab.runtime import Lab
+from ari_app.lab.scripted_caller import converse
+from ari_app.prompts.spoken import spoken_date
 from ari_app.understanding import interpreter
 from ari_app.understanding.meaning import Expectation
 
@@ -27,7 +28,8 @@ Show = Callable[[str], None]
 
 CALLER_VOICE = "espeak:en-gb+m3"
 DESK_VOICE = "flite:slt"
-TALK_S = 2.0
+JANE = "+442079460123"
+"""docker/customers.csv"""
 HEARD_DBFS = -45.0
 
 
@@ -109,9 +111,7 @@ async def follow(stage: Stage, name: str, call: Awaitable[Call], act: Callable[[
 
 async def _show_events(stage: Stage, name: str, known: set[Path]) -> Story:
     """Follow the new event log to the call's end."""
-    while not (found := set(stage.events.glob("*.jsonl")) - known):
-        await asyncio.sleep(0.05)
-    path = found.pop()
+    path = await _new_log(stage.events, known)
     story = Story(path, [])
     shown = 0
     while True:
@@ -125,6 +125,14 @@ async def _show_events(stage: Stage, name: str, known: set[Path]) -> Story:
                 await asyncio.to_thread(target.write_text, path.read_text("utf-8"), "utf-8")
                 return story
         await asyncio.sleep(0.1)
+
+
+async def _new_log(folder: Path, known: set[Path]) -> Path:
+    while True:
+        found = await asyncio.to_thread(lambda: set(folder.glob("*.jsonl")) - known)
+        if found:
+            return found.pop()
+        await asyncio.sleep(0.05)
 
 
 _SHOWN = {"agent": "agent ", "caller": "caller", "dtmf": "keys  ", "state": "state ", "action": "does  ", "silence": ""}
@@ -180,19 +188,19 @@ async def move(stage: Stage) -> Row:
         ),
         otherwise=("move my appointment", "next wednesday at eleven", "yes"),
     )
-    line = stage.phones.line("softphone-2")
+    line = stage.phones.line("trunk")
     texts = len(stage.phones.texts)
 
     async def act(call: Call) -> None:
         await converse(call, persona)
 
-    before = await entries_of(stage.lab, stage.settings, line.number)
-    story = await follow(stage, "move", line.call("700"), act)
-    row = await _compare(stage, "move", story, ("done.moved",), line.number, "softphone-2", texts)
+    before = await entries_of(stage.lab, stage.settings, JANE)
+    story = await follow(stage, "move", line.call("700", caller_id=JANE), act)
+    row = await _compare(stage, "move", story, ("done.moved",), JANE, "trunk", texts)
     problems = list(row.problems)
     if "Jane" not in " ".join(event["text"] for event in story.events if event["kind"] == "agent"):
         problems.append("the caller was not greeted by name")
-    after = await entries_of(stage.lab, stage.settings, line.number)
+    after = await entries_of(stage.lab, stage.settings, JANE)
     if {entry.start for entry in before} & {entry.start for entry in after}:
         problems.append("the old appointment is still there")
     return Row(row.scenario, row.told, row.calendar, row.text, tuple(problems))
@@ -271,8 +279,10 @@ async def _pbx_channels(stage: Stage) -> list[str]:
 
 
 def full_day_words(stage: Stage) -> str:
-    """The seeded full day, as the caller says it."""
-    return business_from(stage.settings).texts.render_date(full_day(stage.now().date()), stage.now())
+    """The seeded full day (calendar/seed: the first Thursday after today), as the caller says it."""
+    today = stage.now().date()
+    full = today + timedelta(days=(3 - today.weekday() - 1) % 7 + 1)
+    return f"on {spoken_date(full, stage.settings.business.locale, now=stage.now())}"
 
 
 # --- what was told, held and texted
