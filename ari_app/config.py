@@ -1,17 +1,22 @@
 """Settings: one TOML file, secrets from the environment, each mistake named by file, key and reason.
 
-A secret is given as `ARI_APP_<SECTION>__<KEY>` (`ARI_APP_ARI__PASSWORD`), which wins over the file.
+A secret is given as `ARI_APP_<SECTION>__<KEY>` (`ARI_APP_ARI__PASSWORD`), which wins over the file. No message shows
+the value of a secret, or of anything that came from the environment.
 """
 
+import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date, time
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -26,15 +31,22 @@ from ari_app.errors import ConfigInvalid
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+Extension = Annotated[str, Field(pattern=r"^[0-9A-Za-z_*#+-]{1,40}$")]
+"""What may be dialled or named in the dialplan: never a character that means something to it."""
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_SPAN = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*[-–]\s*(?:([01]?\d|2[0-3]):([0-5]\d)|24:00)\s*")
+
+
 class Span(_Section):
-    """A stretch of one day, written "09:00-17:30"; `end` 24:00 is written "00:00"."""
+    """A stretch of one day, written "09:00-17:30"; the day's end is "24:00" or "00:00"."""
 
     start: time
     end: time
@@ -42,21 +54,35 @@ class Span(_Section):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            start, separator, end = value.partition("-")
-            if not separator:
-                raise ValueError(f'"{value}" is no span: write "09:00-17:30"')
-            return {"start": start.strip(), "end": end.strip()}
-        return value
+        if not isinstance(value, str):
+            return value
+        found = _SPAN.fullmatch(value)
+        if found is None:
+            raise ValueError(f'"{value}" is no span: write "09:00-17:30"')
+        start_h, start_min, end_h, end_min = found.groups(default="0")
+        return {"start": time(int(start_h), int(start_min)), "end": time(int(end_h), int(end_min))}
 
     @model_validator(mode="after")
     def _runs_forward(self) -> "Span":
+        if self.start.tzinfo is not None or self.end.tzinfo is not None:
+            raise ValueError("opening hours are in the business's own time zone: write no offset")
         if self.end != time(0) and self.end <= self.start:
             raise ValueError(f"{self.start:%H:%M}-{self.end:%H:%M} ends before it starts")
         return self
 
 
-Week = dict[Weekday, tuple[Span, ...]]
+def _apart(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """In order, none within another."""
+    ordered = tuple(sorted(spans, key=lambda span: span.start))
+    for before, after in pairwise(ordered):
+        if before.end == time(0) or before.end > after.start:
+            raise ValueError(
+                f"{before.start:%H:%M}-{before.end:%H:%M} and {after.start:%H:%M}-{after.end:%H:%M} overlap"
+            )
+    return ordered
+
+
+Week = dict[Weekday, Annotated[tuple[Span, ...], AfterValidator(_apart)]]
 
 
 class BusinessSettings(_Section):
@@ -85,6 +111,15 @@ class BusinessSettings(_Section):
             raise ValueError(f'"{value}" is no time zone: write one like "Europe/London"') from exc
         return value
 
+    @field_validator("closed_events")
+    @classmethod
+    def _pattern_compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as exc:
+            raise ValueError(f"no regular expression: {exc}") from exc
+        return value
+
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
@@ -111,6 +146,13 @@ class ServiceSettings(_Section):
             return (tuple(value),)
         return value
 
+    @field_validator("resources")
+    @classmethod
+    def _somebody_does_it(cls, value: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        if not value or not all(value):
+            raise ValueError('name at least one resource in each group, as in ["anna"]')
+        return value
+
 
 class ResourceSettings(_Section):
     id: Identifier
@@ -125,7 +167,7 @@ class ResourceSettings(_Section):
 
 
 class CaldavSettings(_Section):
-    url: str = "http://127.0.0.1:5232/"
+    url: HttpUrl = "http://127.0.0.1:5232/"
     user: str = ""
     password: SecretStr = SecretStr("")
     timeout_s: Seconds = 2.0
@@ -135,7 +177,7 @@ class CaldavSettings(_Section):
 
 
 class AriSettings(_Section):
-    url: str = "http://127.0.0.1:8088"
+    url: HttpUrl = "http://127.0.0.1:8088"
     user: str = "booking"
     password: SecretStr = SecretStr("")
     application: str = "booking"
@@ -145,7 +187,7 @@ class AriSettings(_Section):
 
 class AmiSettings(_Section):
     host: str = "127.0.0.1"
-    port: int = 5038
+    port: Port = 5038
     user: str = "ari_app"
     password: SecretStr = SecretStr("")
     timeout_s: Seconds = 2.0
@@ -153,7 +195,7 @@ class AmiSettings(_Section):
 
 class FastagiSettings(_Section):
     host: str = "127.0.0.1"
-    port: int = 4573
+    port: Port = 4573
     blocked: tuple[str, ...] = ()
     """Callers (E.164) that are sent to the human at once."""
 
@@ -213,7 +255,7 @@ class SmsSettings(_Section):
     user: str = ""
     password: SecretStr = SecretStr("")
     host: str = ""
-    port: int = 2775
+    port: Port = 2775
     retries: int = Field(5, ge=0)
     sip_endpoint: str = "{number}"
     """PJSIP endpoint of a number: {number} is +44..., {digits} is 44...; empty: only those of sip_endpoints."""
@@ -222,9 +264,9 @@ class SmsSettings(_Section):
 
 
 class HandoffSettings(_Section):
-    extension: str = "200"
+    extension: Extension = "200"
     """The scheduling extension where the dialplan names no original callee."""
-    allowed: tuple[str, ...] = ("200",)
+    allowed: tuple[Extension, ...] = ("200",)
     """Extensions that may be rung, and nothing else."""
     endpoints: dict[str, str] = {}
     """Extension -> dial string; default PJSIP/<extension>."""
@@ -233,7 +275,13 @@ class HandoffSettings(_Section):
     ring_s: Seconds = 20.0
     whisper: bool = True
     return_key: str = "*7"
-    context: str = "handoff"
+    context: Extension = "handoff"
+
+    @model_validator(mode="after")
+    def _extension_is_allowed(self) -> "HandoffSettings":
+        if self.extension not in self.allowed:
+            raise ValueError(f'extension "{self.extension}" may not be rung: add it to handoff.allowed')
+        return self
 
 
 class CallbackSettings(_Section):
@@ -244,7 +292,7 @@ class CallbackSettings(_Section):
 
 class ConsoleSettings(_Section):
     host: str = "127.0.0.1"
-    port: int = Field(8780, ge=0, le=65535)
+    port: Port = 8780
     token: SecretStr = SecretStr("")
     """Asked of every visitor; needed where the host isn't a loopback address."""
 
@@ -254,12 +302,18 @@ class SentinelSettings(_Section):
     heartbeat_s: Seconds = 0.3
     silent_s: Seconds = 1.5
     grace_s: Seconds = 1.0
-    fallback_context: str = "fallback"
+    fallback_context: Extension = "fallback"
     ami_user: str = ""
     """An AMI user of its own with the rights `call,reporting`; empty: the [ami] section's user and password."""
     ami_password: SecretStr = SecretStr("")
     state: Path | None = None
     """Where the last known channels are kept across the sentinel's restart; None: sentinel.json beside the socket."""
+
+    @model_validator(mode="after")
+    def _beats_before_it_is_silent(self) -> "SentinelSettings":
+        if self.heartbeat_s * 2 > self.silent_s:
+            raise ValueError(f"heartbeat_s {self.heartbeat_s} is too slow: at most half of silent_s {self.silent_s}")
+        return self
 
     @property
     def state_path(self) -> Path:
@@ -320,6 +374,11 @@ class Settings(_Section):
                 for name in group:
                     if name not in resources:
                         raise ValueError(f'services: "{service.id}" needs resource "{name}", which isn\'t defined')
+        match self.sms.gateway:
+            case "http" if not re.match(r"https?://[^\s/]+", self.sms.url):
+                raise ValueError("sms.url: the http gateway needs a URL to send to")
+            case "smpp" if not self.sms.host:
+                raise ValueError("sms.host: the smpp gateway needs a host")
         return self
 
 
@@ -333,9 +392,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str] = os.environ) ->
     try:
         return Settings.model_validate(_with_environment(data, environ))
     except ValidationError as exc:
-        first = exc.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(file)"
-        raise ConfigInvalid(shown, key, _reason(first["msg"], first.get("input"))) from exc
+        raise _mistake(exc, shown, environ) from exc
 
 
 def _configured_path(environ: Mapping[str, str]) -> Path | None:
@@ -347,11 +404,15 @@ def _configured_path(environ: Mapping[str, str]) -> Path | None:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as exc:
         raise ConfigInvalid(str(path), "(file)", "does not exist") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
-        raise ConfigInvalid(str(path), "(file)", str(exc)) from exc
+    except OSError as exc:
+        raise ConfigInvalid(str(path), "(file)", f"can't be read: {exc.strerror or exc}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigInvalid(str(path), "(file)", f"isn't UTF-8 (byte {exc.start}): save it as UTF-8") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigInvalid(str(path), "(file)", f"isn't TOML: {exc}") from exc
 
 
 def _with_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -365,7 +426,44 @@ def _with_environment(data: dict[str, Any], environ: Mapping[str, str]) -> dict[
     return merged
 
 
-def _reason(message: str, given: object) -> str:
-    text = message.removeprefix("Value error, ")
-    shown = repr(given)
-    return text if isinstance(given, dict) or len(shown) > 60 else f"{text} (got {shown})"
+def _mistake(exc: ValidationError, shown: str, environ: Mapping[str, str]) -> ConfigInvalid:
+    """The first thing that is wrong: where it stands, its key, why, and what was given unless that may be a secret."""
+    first = exc.errors(include_url=False)[0]
+    where = tuple(part for part in first["loc"] if part != "[key]")
+    variable = f"ARI_APP_{'__'.join(str(part) for part in where[:2])}".upper()
+    named = next((name for name in environ if name.upper() == variable), None)
+    key = ".".join(str(part) for part in where)
+    text = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        text = _unknown(where)
+    elif not key:
+        key, _, text = text.partition(": ")
+    given = first.get("input")
+    is_shown = isinstance(given, str | int | float) and len(repr(given)) <= 60 and repr(given)[1:-1] not in text
+    if named is None and is_shown and first["type"] != "extra_forbidden" and not _SECRET.search(key):
+        text = f"{text} (got {given!r})"
+    return ConfigInvalid(f"environment variable {named}" if named else shown, key, text)
+
+
+_SECRET = re.compile(r"password|token|secret|pin$")
+
+
+def _unknown(where: tuple[int | str, ...]) -> str:
+    """There is no such key; the one that was probably meant."""
+    section: type[BaseModel] | None = Settings
+    for part in where[:-1]:
+        field = section.model_fields.get(str(part)) if section is not None else None
+        section = _section_of(field.annotation) if field is not None else section
+    known = list(section.model_fields) if section is not None else []
+    near = difflib.get_close_matches(str(where[-1]), known, n=1)
+    return (
+        f"there is no such key; did you mean {near[0]}?" if near else f"there is no such key; known: {', '.join(known)}"
+    )
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field's type holds, one or a list of them."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
