@@ -47,8 +47,8 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         Slot.YES_NO in expectation.slots
         or expectation.confirming is not None
         or bool(expectation.offered)
-        or "marks.question_yes_no" in found
-        or ("marks.question_yes_no" in whole and "?" in text)
+        or ("marks.question_yes_no" in found and "marks.question_wh" not in found)
+        or ("marks.question_yes_no" in whole and "?" in text and "marks.question_wh" not in whole | found)
     )
     return Prompt(asks, "marks.anything_else" in (found if found else whole), "?" in text, not text)
 

@@ -298,6 +298,12 @@ def offset_around(ctx: ReadingContext, low: int, high: int, unit: str) -> DateVa
 
 
 @action
+def some_days(ctx: ReadingContext) -> DateValue:
+    """ "in the next days": a few of them."""
+    return span(ctx.today, shifted(ctx.today, 5))
+
+
+@action
 def within(ctx: ReadingContext, n: int, unit: str) -> DateValue | None:
     """ "within two weeks", "the next ten days"."""
     last = offset(ctx, n, unit)

@@ -178,7 +178,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
     if unfit:
         shown = "; ".join(f"{each.category} -> {each.action}({', '.join(sorted(each.labels))})" for each in unfit[:9])
         raise BadInput(f"{source}: rules that no action fits: {shown}")
-    lexicon = _lexicon(data["lexicon"])
+    lexicon = _lexicon(data["lexicon"], [*_compounds(data.get("compounds")), *_ordinals(data.get("ordinals"))])
     services = data["services"]
     return Grammar(
         language=str(data["language"]),
@@ -226,13 +226,39 @@ def _phrasebook(data: Mapping[str, Any]) -> Phrasebook:
     return book
 
 
-def _lexicon(data: Mapping[str, Mapping[Any, Any]]) -> dict[str, tuple[tuple[tuple[str, ...], str, Value], ...]]:
-    index: dict[str, list[tuple[tuple[str, ...], str, Value]]] = {}
+Entry = tuple[tuple[str, ...], str, Value]
+
+
+def _compounds(given: Mapping[str, Any] | None) -> Iterable[Entry]:
+    """Numbers that are one word with the unit first ("einundzwanzig")."""
+    if given is None:
+        return
+    for ten, ten_word in given["tens"].items():
+        for unit, unit_word in given["units"].items():
+            word = (f"{unit_word}{given['link']}{ten_word}",)
+            yield word, "NUM", ten + unit
+            if ten + unit < 60:
+                yield word, "MIN2", ten + unit
+
+
+def _ordinals(given: Mapping[str, Any] | None) -> Iterable[Entry]:
+    """Ordinals by stem and ending ("vierte", "vierten")."""
+    if given is None:
+        return
+    for number, stem in given["stems"].items():
+        for ending in given["endings"]:
+            yield (f"{stem}{ending}",), "ORDINAL", number
+
+
+def _lexicon(data: Mapping[str, Mapping[Any, Any]], more: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
+    index: dict[str, list[Entry]] = {}
     for category, entries in data.items():
         for value, phrases in entries.items():
             for phrase in phrases:
                 words = tuple(str(phrase).split())
                 index.setdefault(words[0], []).append((words, category, value))
+    for entry in more:
+        index.setdefault(entry[0][0], []).append(entry)
     return {first: tuple(items) for first, items in index.items()}
 
 

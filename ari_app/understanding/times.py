@@ -3,7 +3,7 @@
 from datetime import time, timedelta
 
 from ari_app.understanding.actions import action
-from ari_app.understanding.dates import iso_date, one_day, shifted
+from ari_app.understanding.dates import iso_date, one_day, shifted, weekday
 from ari_app.understanding.values import Clock, DateValue, Moment, ReadingContext, TimeValue
 
 MORNING_PARTS = frozenset({"morning", "early_morning", "mid_morning", "late_morning"})
@@ -289,6 +289,40 @@ def half_hours(ctx: ReadingContext, n: int) -> int:
 @action
 def iso_moment(ctx: ReadingContext, x: tuple[int, int, int, int, int]) -> Moment:
     return Moment(iso_date(ctx, x[0], x[1], x[2]), at(ctx, Clock(x[3], x[4], "24")))
+
+
+@action
+def same_clock_x(ctx: ReadingContext, x: Clock) -> Clock:
+    return x
+
+
+@action
+def year_1900(ctx: ReadingContext, b: int) -> int | None:
+    return 1900 + b if b < 100 else None
+
+
+@action
+def month_number(ctx: ReadingContext, x: int) -> int | None:
+    """ "am dritten vierten": the second ordinal is the month."""
+    return x if 1 <= x <= 12 else None
+
+
+@action
+def in_morning(ctx: ReadingContext, c: Clock) -> Clock:
+    return in_part(ctx, c, "morning")
+
+
+@action
+def weekday_part(ctx: ReadingContext, x: str) -> Moment:
+    """One word for both ("Dienstagnachmittag"), given as "1:afternoon"."""
+    day, _, name = x.partition(":")
+    return Moment(weekday(ctx, int(day)), part(ctx, name))
+
+
+@action
+def day_morning(ctx: ReadingContext, d: DateValue) -> Moment:
+    """ "Dienstag morgen": here the word for tomorrow is the morning."""
+    return Moment(d, part(ctx, "morning"))
 
 
 def _plus(at_time: time, minutes: int) -> time:
