@@ -97,7 +97,7 @@ def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
     """What can be said under any question: another task, a question, a wish, a goodbye."""
     if Intent.NEVER_MIND in act.intents:
         return universal.never_mind(turn)
-    if Intent.QUESTION in act.intents or act.topic is not None:
+    if _is_question(act):
         return _question(turn, act)
     if Intent.GOODBYE in act.intents and not _has_content(act):
         return universal.goodbye(turn)
@@ -150,6 +150,13 @@ def _switch(turn: Turn, task: Task) -> None:
     if {state.task, task} == {Task.BOOK, Task.MOVE}:
         state = replace(state, offered=(), proposal=None, is_read_back=False)
     turn.state = replace(state, task=task, suspended=suspended, before=None, pending=None)
+
+
+def _is_question(act: CallerAct) -> bool:
+    """ "Do you have anything on thursday" is a wish, "are you open on thursday" isn't."""
+    if act.topic in (Topic.SERVICES, Topic.OTHER) and (book.names_something(act) or act.preference is not None):
+        return False
+    return Intent.QUESTION in act.intents or act.topic is not None
 
 
 def _task_of(act: CallerAct) -> Task | None:

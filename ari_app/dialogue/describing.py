@@ -61,12 +61,23 @@ def time_text(business: Business, wished: TimeRange) -> str:
     if wished.start is not None and wished.is_point:
         return part("time_around" if wished.is_approximate else "time_point", {"time": said(wished.start)})
     if wished.start is not None and wished.end is not None:
+        if day_part := _day_part(wished.start, wished.end):
+            return part(day_part)
         return part("time_between", {"first": said(wished.start), "last": said(wished.end)})
     if wished.start is not None:
         return part("time_after", {"time": said(wished.start)})
     if wished.end is not None:
         return part("time_before", {"time": said(wished.end)})
     return part("time_any")
+
+
+def _day_part(start: time, end: time) -> str:
+    """The part of day that a stretch of time is; empty where it is none."""
+    if start <= time(9) and time(11, 30) <= end <= time(12):
+        return "time_morning"
+    if time(12) <= start <= time(13) and time(17) <= end <= time(18):
+        return "time_afternoon"
+    return "time_evening" if start >= time(17) and end >= time(20) else ""
 
 
 def wish_text(business: Business, state: State) -> str:

@@ -41,11 +41,18 @@ class Turn:
 
     def ask(self, question: Question, **values: Value) -> Outcome:
         """Open a question."""
+        return self._ask("ask", question, values)
+
+    def ask_listing(self, question: Question, **values: Value) -> Outcome:
+        """Open a question with what can be answered in it."""
+        return self._ask("again", question, values)
+
+    def _ask(self, form: str, question: Question, values: dict[str, Value]) -> Outcome:
         self.state = replace(self.state, question=question, values=tuple(sorted(values.items(), key=lambda v: v[0])))
         if (stopped := self._guarded()) is not None:
             return stopped
         self._pass_on_news()
-        self.say(f"ask.{self.state.question}", **dict(self.state.values))
+        self.say(f"{form}.{self.state.question}", **dict(self.state.values))
         return self.listen()
 
     def ask_again(self, *, with_keys: bool, keys_only: bool = False) -> Outcome:

@@ -165,15 +165,16 @@ def _take_date(turn: Turn, act: CallerAct) -> bool:
             turn.say("problem.impossible_date", words=act.impossible_date)
             turn.state = replace(turn.state, wanted=replace(turn.state.wanted, date=None))
         return act.impossible_date is not None
-    if act.date.end is not None and act.date.end < turn.state.now.date():
+    wished = _soonest(act.date, turn.state.now.date())
+    if wished.end is not None and wished.end < turn.state.now.date():
         turn.say("problem.past")
         turn.state = replace(turn.state, wanted=replace(turn.state.wanted, date=None))
         return True
     wanted = turn.state.wanted
-    if act.date != wanted.date:
-        turn.tell(date_text(turn.business, turn.state, act.date))
+    if wished != wanted.date:
+        turn.tell(date_text(turn.business, turn.state, wished))
     is_earliest = wanted.is_earliest and wanted.time is None
-    wanted = replace(wanted, date=act.date, is_earliest=is_earliest, excluded=_still_excluded(wanted, act.date))
+    wanted = replace(wanted, date=wished, is_earliest=is_earliest, excluded=_still_excluded(wanted, wished))
     turn.state = replace(turn.state, wanted=wanted)
     return True
 
@@ -232,6 +233,17 @@ def searched_anew(state: State) -> State:
         is_widened=False,
         checked=None,
     )
+
+
+def _soonest(wished: DateRange, today: date) -> DateRange:
+    """ "On thursday", with nothing else said, is the next one; of several weekdays each is the next one."""
+    if wished.start is not None or wished.end is not None or not wished.weekdays or len(wished.weekdays) > 2:
+        return wished
+    tomorrow = today + timedelta(days=1)
+    if len(wished.weekdays) == 1:
+        day = tomorrow + timedelta(days=(next(iter(wished.weekdays)) - tomorrow.weekday()) % 7)
+        return wished if day in wished.excluded else DateRange(day, day)
+    return replace(wished, start=tomorrow, end=today + timedelta(days=7))
 
 
 def _still_excluded(wanted: Wanted, named: DateRange) -> frozenset[date]:

@@ -106,6 +106,8 @@ class Desk:
     business: Business
     now: datetime
     appointments: list[Appointment] = field(default_factory=list)
+    blockers: list[Appointment] = field(default_factory=list)
+    """Other people's appointments."""
     full_days: set[date] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
     """Names of acts that fail."""
@@ -141,6 +143,11 @@ class Desk:
             case a.HandOff():
                 return None if self.is_human_there else a.HandOffFailed("no_answer")
         return None
+
+    def block(self, appointment: Appointment) -> None:
+        """Somebody else has this time."""
+        self.blockers.append(appointment)
+        self.appointments.append(appointment)
 
     def free(self, service: str, first: date, last: date, resource: str | None = None) -> list[Opening]:
         days = [first + timedelta(days=each) for each in range((last - first).days + 1)]

@@ -85,11 +85,11 @@ def answer_offer(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outco
 
 def answer_change(turn: Turn, act: CallerAct) -> Outcome | None:
     """Which slot to change, where only its name was said."""
+    slots = (Slot.DATE, Slot.TIME, Slot.SERVICE)
+    if not (act.date or act.time or act.service) and act.choice is not None and 0 <= act.choice < len(slots):
+        return _open_again(turn, slots[act.choice])
     if names_something(act) or act.preference is not None or not _GOING_ON.issuperset(act.intents):
         return None
-    slots = (Slot.DATE, Slot.TIME, Slot.SERVICE)
-    if act.choice is not None and 0 <= act.choice < len(slots):
-        return _open_again(turn, slots[act.choice])
     if Intent.REQUEST_ALTERNATIVES in act.intents:
         return alternatives(turn)
     if act.yes_no is YesNo.NO:

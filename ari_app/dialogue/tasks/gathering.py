@@ -31,7 +31,8 @@ def advance(turn: Turn) -> Outcome:
         return turn.ask(Question.SERVICE_WHICH, options=business.texts.joined(names), menu=menu_text(business, names))
     if state.wanted.service is None:
         names = [service.name for service in business.services.values()]
-        return turn.ask(Question.SERVICE, services=services_text(business), menu=menu_text(business, names))
+        ask = turn.ask_listing if any(say.text_id == "problem.unknown_service" for say in turn.says) else turn.ask
+        return ask(Question.SERVICE, services=services_text(business), menu=menu_text(business, names))
     if state.time_candidates:
         said = [business.time_text(each.start) for each in state.time_candidates if each.start is not None]
         return turn.ask(Question.TIME_WHICH, options=business.texts.joined(said))
