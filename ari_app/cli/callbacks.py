@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ari_app.cli.callback_calendar import agree, complete
 from ari_app.cli.stored import as_json, config, with_store
-from ari_app.config import load_settings
+from ari_app.config import Settings, load_settings
 from ari_app.store import callbacks
 from ari_app.store.callbacks import Callback
+from ari_app.store.database import Database
 
 
 @click.group(name="callbacks", invoke_without_command=True)
@@ -29,12 +31,15 @@ def command(context: click.Context, is_done_included: bool, as_json: bool, confi
     if context.invoked_subcommand is not None:
         return
     settings = load_settings(config)
-    found = with_store(settings, lambda d: d.read(lambda c: callbacks.listed(c, is_done_included=is_done_included)))
     now = datetime.now(settings.business.zone)
+    found, trouble = with_store(settings, lambda d: _listed(settings, d, now, is_done_included=is_done_included))
     if as_json:
-        click.echo(json.dumps({"callbacks": [_shown(callback, now) for callback in found]}))
+        shown = [_shown(callback, now) for callback in found]
+        click.echo(json.dumps({"callbacks": shown, "calendar": trouble or "ok"}))
     else:
         _print(found, now)
+        if trouble:
+            click.echo(f"as last known, the calendar can't be asked: {trouble}", err=True)
     sys.exit(1 if any(callback.is_overdue(now) for callback in found) else 0)
 
 
@@ -49,12 +54,29 @@ def done(callback_id: int, as_json: bool, config: Path | None) -> None:
     """
     settings = load_settings(config)
     now = datetime.now(settings.business.zone)
-    is_done = with_store(settings, lambda d: d.run(lambda c: callbacks.done(c, callback_id, now=now)))
+    is_done, trouble = with_store(settings, lambda d: _done(settings, d, callback_id, now))
     if as_json:
-        click.echo(json.dumps({"id": callback_id, "done": is_done}))
+        click.echo(json.dumps({"id": callback_id, "done": is_done, "calendar": trouble or "ok"}))
     else:
         click.echo(f"callback {callback_id} " + ("is done" if is_done else "is not open"), err=not is_done)
+        if trouble:
+            click.echo(f"tick it off in the calendar by hand, which can't be told: {trouble}", err=True)
     sys.exit(0 if is_done else 1)
+
+
+async def _listed(
+    settings: Settings, database: Database, now: datetime, *, is_done_included: bool
+) -> tuple[list[Callback], str]:
+    """The promises, and why the calendar couldn't be asked for what was ticked off there."""
+    trouble = await agree(settings, database, now=now)
+    return await database.read(lambda c: callbacks.listed(c, is_done_included=is_done_included)), trouble
+
+
+async def _done(settings: Settings, database: Database, callback_id: int, now: datetime) -> tuple[bool, str]:
+    found = await database.read(lambda c: callbacks.find(c, callback_id))
+    if found is None or not await database.run(lambda c: callbacks.done(c, callback_id, now=now)):
+        return False, ""
+    return True, await complete(settings, found.uid, now=now)
 
 
 def _shown(callback: Callback, now: datetime) -> dict[str, str | int | bool | None]:

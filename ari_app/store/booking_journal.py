@@ -143,6 +143,11 @@ def unfinished(conn: Connection) -> list[Step]:
     return [_step(row) for row in conn.execute(select(booking_journal).where(~ended))]
 
 
+def every(conn: Connection) -> list[Step]:
+    """The whole journal, oldest first."""
+    return [_step(row) for row in conn.execute(select(booking_journal).order_by(booking_journal.c.began))]
+
+
 def forget(conn: Connection, *, before: datetime) -> int:
     """Drop steps that ended before this moment; how many they were."""
     ended = booking_journal.c.state.in_([StepState.DONE, StepState.UNDONE])

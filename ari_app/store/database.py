@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, RootTransaction, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
@@ -44,7 +44,7 @@ class Database:
 
         An error from `fn` undoes the transaction and comes out as it is; so does IntegrityError. After a deadlock
         `fn` is run again, so it must do nothing outside the connection. Cancelled or out of time: all of it is
-        undone, unless the commit had begun; then a timeout waits once more, and only an unanswered commit
+        undone, unless the commit had begun; then a timeout waits once more, and only a commit that gets no answer
         leaves the outcome open (the error's text says so).
         """
         fate = _Fate()
@@ -108,8 +108,16 @@ class Database:
             if not fate.begin_commit():
                 transaction.rollback()
                 raise StoreUnavailable(f"{self._shown}: given up before the commit")
-            transaction.commit()
+            self._commit(transaction)
             return result
+
+    def _commit(self, transaction: RootTransaction) -> None:
+        try:
+            transaction.commit()
+        except DBAPIError as exc:
+            if exc.connection_invalidated:
+                raise StoreUnavailable(f"{self._shown}: the connection was lost in the commit; it may be done") from exc
+            raise
 
     def _read(self, fn: Callable[[Connection], T], fate: "_Fate") -> T:
         try:
