@@ -30,6 +30,7 @@ from ari_app.speech.models import Model, ModelFile, ModelKind, is_present, model
 BLOCK_BYTES = 1 << 18
 ATTEMPTS = 5
 """Failed attempts in a row without one new byte."""
+MAX_REQUESTS = 200
 MAX_UNPACKED_RATIO = 20
 MAX_ENTRIES = 10_000
 
@@ -125,7 +126,7 @@ class Puller:
 
     def _download(self, file: ModelFile, part: Path, tag: Path) -> None:
         failures = 0
-        while True:
+        for _ in range(MAX_REQUESTS):
             before = part.stat().st_size if part.exists() else 0
             try:
                 if self._download_rest(file, part, tag):
@@ -147,6 +148,7 @@ class Puller:
                     f"{file.url}: {reason}; {after:,} of {file.size_bytes:,} bytes are kept: run the same command again"
                 )
             time.sleep(self._backoff_s * 2**failures * random.uniform(0.5, 1.0))
+        raise DownloadFailed(f"{file.url}: not whole after {MAX_REQUESTS} requests; run the same command again later")
 
     def _download_rest(self, file: ModelFile, part: Path, tag: Path) -> bool:
         """One request for what is missing; whether the file is whole now."""
@@ -168,6 +170,12 @@ class Puller:
                 _discard(part, tag)
                 return False
             have = have if is_rest else 0
+            declared = response.headers.get("Content-Length", "")
+            if declared.isdigit() and have + int(declared) != file.size_bytes:
+                _discard(part, tag)
+                raise DownloadFailed(
+                    f"{file.url} has {have + int(declared):,} bytes, expected are {file.size_bytes:,}: not installed"
+                )
             if (etag := response.headers.get("ETag", "")) and not etag.startswith("W/"):
                 tag.write_text(etag, "utf-8")
             with part.open("ab" if is_rest else "wb") as target:
