@@ -13,6 +13,7 @@ from contextlib import suppress
 import aiohttp
 
 UNANSWERED_PINGS = 2
+CLOSE_S = 1.0
 
 _ENDINGS = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
 
@@ -73,12 +74,10 @@ class Link:
         await self._write(self._socket.send_bytes(data))
 
     async def close(self) -> None:
-        """Close politely, briefly; idempotent."""
-        if self._lost is not None:
-            return
-        self._lost = "closed by us"
+        """Close politely where the peer still answers, briefly; idempotent."""
+        self._lost = self._lost or "closed by us"
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(CLOSE_S):
                 await self._socket.close()
         except TimeoutError:
             self._drop_transport()
