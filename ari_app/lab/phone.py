@@ -45,7 +45,7 @@ from ari_app.speech.recogniser import Recogniser
 
 APPLICATION = "caller"
 TEXTS = "caller-texts"
-"""Texts come by a subscription to the endpoints, which brings their channels' events as well: so not to APPLICATION, which
+"""Texts come by a subscription to the endpoints, which brings their channels' events as well: not to APPLICATION, which
 has these already."""
 CONNECT_S = 10.0
 CLEANUP_S = 3.0
