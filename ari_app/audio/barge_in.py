@@ -48,6 +48,10 @@ class BargeInLimits:
     """Silence after a backchannel before the agent goes on."""
     forget_s: float = 0.1
     """A gap longer than this starts the count of speech anew."""
+    min_voice_s: float = 0.06
+    words_within_s: float = 1.0
+    """Words count if the VAD heard at least `min_voice_s` in a row that long before at most: a recogniser makes words
+    of coughs, too."""
 
     @classmethod
     def from_settings(cls, turns: TurnSettings) -> "BargeInLimits":
@@ -73,13 +77,14 @@ class BargeIn:
         self.limits = limits
         self._is_shielded = self._is_paused = self._is_taken = False
         self._now_s = self._voice_s = self._speechlike_s = self._gap_s = 0.0
-        self._speech_start_s = self._paused_at_s = 0.0
+        self._speech_start_s = self._paused_at_s = self._voiced_at_s = 0.0
 
     def begin(self, *, is_shielded: bool = False) -> None:
         """The agent starts to speak; `is_shielded`: it is not to be interrupted (the notice at the start)."""
         self._is_shielded = is_shielded
         self._is_paused = self._is_taken = False
         self._now_s = 0.0
+        self._voiced_at_s = -self.limits.words_within_s - 1
         self._forget()
 
     def end_shield(self) -> None:
@@ -108,7 +113,8 @@ class BargeIn:
         self._take_sound(speech_probability >= SPEECH_ON, is_speechlike, frame_s)
         if self._is_taken or self._is_shielded:
             return None
-        if heard is Heard.WORDS or (self._is_speech() and self._voice_s + 1e-9 >= self.limits.take_speech_s):
+        is_said = heard is Heard.WORDS and self._now_s - self._voiced_at_s <= self.limits.words_within_s
+        if is_said or (self._is_speech() and self._voice_s + 1e-9 >= self.limits.take_speech_s):
             return self._take()
         if self._is_paused:
             return self._maybe_resume(heard)
@@ -131,6 +137,8 @@ class BargeIn:
             self._speech_start_s = self._now_s - frame_s
         self._gap_s = 0.0
         self._voice_s += frame_s
+        if self._voice_s + 1e-9 >= self.limits.min_voice_s:
+            self._voiced_at_s = self._now_s
         if is_speechlike:
             self._speechlike_s += frame_s
 

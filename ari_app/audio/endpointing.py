@@ -1,8 +1,9 @@
 """When the caller has begun and when they have done: by what was asked, not by one silence. Counts audio seconds.
 
 Each pushed frame brings its speech probability and the facts of the newest partial. An utterance begins with
-`min_speech_s` of speech (a click is shorter), or with words that the recogniser holds on to although the VAD heard
-nothing (a faint line). It ends when the silence since the last speech reaches what the moment asks for:
+`min_speech_s` of speech (a click is shorter), or with a complete answer that the recogniser holds on to although the
+VAD heard nothing (a faint line); other words without speech are what a recogniser makes of a cough. It ends when the
+silence since the last speech reaches what the moment asks for:
 
     closed question, partial a complete answer and stable     closed_silence_s
     open question, partial a complete answer and stable       complete_silence_s
@@ -68,6 +69,8 @@ class EndpointLimits:
     min_speech_s: float = 0.06
     stable_s: float = 0.1
     """A partial unchanged for this long is stable."""
+    faint_stable_s: float = 0.3
+    """A complete answer that stays for this long begins an utterance that the VAD hasn't noticed."""
     stuck_s: float = 1.6
     min_wordless_s: float = 0.8
     fixed_silence_s: float | None = None
@@ -206,7 +209,7 @@ class Endpointer:
     def _maybe_start(self, facts: PartialFacts) -> EndpointEvent | None:
         if self._run_s + 1e-9 >= self.limits.min_speech_s:
             self._speech_start_s = self._now_s - self._run_s
-        elif facts.has_words and facts.stable_s >= self.limits.stable_s and not self._is_speech:
+        elif self._is_answer(facts) and facts.stable_s >= self.limits.faint_stable_s and not self._is_speech:
             self._speech_start_s = self._speech_end_s = max(self._now_s - facts.stable_s, 0.0)
         elif self._now_s + 1e-9 >= self._no_input_s and not self._is_speech:
             self._is_over = True

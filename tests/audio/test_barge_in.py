@@ -35,8 +35,13 @@ def test_long_speech_takes_the_turn_before_a_word_is_known():
     assert events[1].at_s == pytest.approx(0.65, abs=FRAME_S)
 
 
-def test_words_on_a_faint_line_take_the_turn():
-    assert kinds(run(BargeIn(BargeInLimits()), (0.5, 0.2, Heard.WORDS))) == [BargeInKind.TAKE]
+def test_short_word_that_is_recognised_late_takes_the_turn():
+    events = run(BargeIn(BargeInLimits()), (0.1, 0.9, Heard.NOTHING), (0.3, 0.0, Heard.NOTHING), (0.1, 0, Heard.WORDS))
+    assert kinds(events) == [BargeInKind.TAKE]
+
+
+def test_word_that_a_recogniser_makes_of_a_cough_does_nothing():
+    assert run(BargeIn(BargeInLimits()), (1.0, 0.2, Heard.NOTHING), (2.0, 0.2, Heard.WORDS)) == []
 
 
 def test_okay_lets_the_agent_go_on():

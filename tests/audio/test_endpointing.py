@@ -163,7 +163,7 @@ def test_click_after_the_answer_does_not_prolong_the_wait():
 
 
 def test_words_on_a_line_too_faint_for_the_vad_are_a_turn():
-    events = run(begun(), (1.0, 0.1, NO_WORDS), (0.2, 0.1, PartialFacts(True, True, False, 0.1)))
+    events = run(begun(), (1.0, 0.1, NO_WORDS), (0.2, 0.1, PartialFacts(True, True, False, 0.3)))
     assert [event.kind for event in events] == [EndpointKind.STARTED]
     endpointer = begun()
     stable = StablePartial()
@@ -177,6 +177,10 @@ def test_words_on_a_line_too_faint_for_the_vad_are_a_turn():
     end = the_end(events)
     assert end.reason is EndReason.COMPLETE
     assert 1.4 < end.at_s < 2.0
+
+
+def test_word_that_a_recogniser_makes_of_a_cough_is_nothing():
+    assert run(begun(), (1.0, 0.0, NO_WORDS), (3.0, 0.1, PartialFacts(has_words=True, stable_s=1.0))) == []
 
 
 def test_television_in_the_room_does_not_hold_the_answer_back():
