@@ -1,11 +1,12 @@
 """Yes and no, choices among what was offered, wishes relative to it, intents and topics."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from ari_app.understanding.grammar import Grammar
+from ari_app.understanding.grammar import Grammar, load_grammar
 from ari_app.understanding.meaning import (
     DateRange,
     Expectation,
@@ -37,20 +38,29 @@ class Prompt:
 
 def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
     """From the expectation where it says, else from the agent's words."""
-    text = expectation.prompt.strip()
-    tokens = grammar.tokens(text)
-    sentences = " ".join(tokens.words).split("|")
-    last = f" {sentences[-1].strip()} " if sentences else " "
-    found = grammar.phrases.find(last) if text else {}
-    whole = grammar.phrases.find(f" {tokens.text} ") if len(sentences) > 1 else found
+    found, whole, has_mark = _prompt_marks(expectation.prompt, grammar.language)
     asks = (
         Slot.YES_NO in expectation.slots
         or expectation.confirming is not None
         or bool(expectation.offered)
         or ("marks.question_yes_no" in found and "marks.question_wh" not in found)
-        or ("marks.question_yes_no" in whole and "?" in text and "marks.question_wh" not in whole | found)
+        or ("marks.question_yes_no" in whole and has_mark and "marks.question_wh" not in whole)
     )
-    return Prompt(asks, "marks.anything_else" in (found if found else whole), "?" in text, not text)
+    return Prompt(asks, "marks.anything_else" in whole, has_mark, not expectation.prompt.strip())
+
+
+@functools.lru_cache(maxsize=2048)
+def _prompt_marks(prompt: str, language: str) -> tuple[frozenset[str], frozenset[str], bool]:
+    """Marks of the last sentence, of all, and whether it has a question mark. Long prompts: their end counts."""
+    text = prompt.strip()[-400:]
+    if not text:
+        return frozenset(), frozenset(), False
+    grammar = load_grammar(language)
+    tokens = grammar.tokens(text)
+    last = tokens.text.rsplit("|", 1)[-1].strip()
+    found = frozenset(grammar.prompt_phrases.find(f" {last} "))
+    whole = frozenset(grammar.prompt_phrases.find(f" {tokens.text} ")) if "|" in tokens.words else found
+    return found, whole, "?" in text
 
 
 def yes_no(found: Found, prompt: Prompt, *, is_taken: bool) -> YesNo | None:

@@ -8,6 +8,7 @@ Lower-case words match themselves, upper-case words match a category, `x?` and `
 hands X's value to the action, `action(key=word)` adds constants. A pattern may not be empty.
 """
 
+import functools
 import inspect
 import itertools
 import re
@@ -36,7 +37,7 @@ class Span:
     cost: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One finished way to build `category`; `labels` say which element feeds which argument."""
 
@@ -45,6 +46,13 @@ class Rule:
     labels: tuple[tuple[str, int], ...]
     constants: tuple[tuple[str, str], ...]
     cost: int
+
+    @functools.cached_property
+    def passes(self) -> int | None:
+        """For the action "same": which element's value it hands on (-1: none); None for other actions."""
+        if self.action != "same":
+            return None
+        return self.labels[0][1] if self.labels else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,17 @@ def unfit_rules(root: Node, actions: Mapping[str, Action]) -> list[Unfit]:
     return found
 
 
+def symbols_of(root: Node) -> frozenset[str]:
+    """Every symbol in the rules."""
+    found: set[str] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        found.update(node.children)
+        stack.extend(node.children.values())
+    return frozenset(found)
+
+
 Row = dict[str, list[tuple[int, Value, int]]]
 
 
@@ -153,29 +172,38 @@ class Chart:
     root: Node
     actions: Mapping[str, Action]
     context: object
-    derive: Callable[[str, Value], Iterable[tuple[str, Value]]]
-    """Further categories that follow from an item ("a number of 1..12 is an hour")."""
+    derive: Mapping[str, Callable[[Value], Iterable[tuple[str, Value]]]]
+    """By category: further categories that follow from an item ("a number of 1..12 is an hour")."""
+    symbols: frozenset[str]
+    """Every symbol that some rule mentions; other words can't be part of anything."""
     max_items: int = 6000
 
     def parse(self, tokens: Sequence[str], lexical: Sequence[Sequence[Lexical]]) -> list[Row]:
         rows: list[Row] = [{} for _ in range(len(tokens) + 1)]
-        made = 0
+        roots, derive, left = self.root.children, self.derive, self.max_items
         for start in range(len(tokens) - 1, -1, -1):
-            row, seen = rows[start], set[tuple[str, int, Value]]()
-            agenda: list[tuple[str, int, Value, int]] = [(tokens[start], start + 1, None, 0)]
-            agenda.extend((category, end, value, 0) for category, end, value in lexical[start])
+            row = rows[start]
+            agenda: list[tuple[str, int, Value, int]] = [
+                (category, end, value, 0) for category, end, value in lexical[start]
+            ]
+            if tokens[start] in self.symbols:
+                agenda.append((tokens[start], start + 1, None, 0))
             while agenda:
                 symbol, end, value, cost = agenda.pop()
-                key = (symbol, end, value)
-                if key in seen:
-                    continue
-                seen.add(key)
-                made += 1
-                if made > self.max_items:
+                items = row.get(symbol)
+                if items is None:
+                    row[symbol] = [(end, value, cost)]
+                else:
+                    if any(known_end == end and known == value for known_end, known, _ in items):
+                        continue
+                    items.append((end, value, cost))
+                left -= 1
+                if left < 0:
                     return rows
-                row.setdefault(symbol, []).append((end, value, cost))
-                agenda.extend((category, end, derived, cost) for category, derived in self.derive(symbol, value))
-                node = self.root.children.get(symbol)
+                further = derive.get(symbol)
+                if further is not None:
+                    agenda.extend((category, end, derived, cost) for category, derived in further(value))
+                node = roots.get(symbol)
                 if node is not None:
                     self._walk(node, rows, end, (value,), cost, agenda)
         return rows
@@ -190,22 +218,28 @@ class Chart:
         agenda: list[tuple[str, int, Value, int]],
     ) -> None:
         for rule in node.rules:
-            given: dict[str, Value] = {label: values[index] for label, index in rule.labels}
-            given.update(rule.constants)
-            made = self.actions[rule.action](self.context, **given)
+            if rule.passes is not None:
+                made: Value | None = True if rule.passes < 0 else values[rule.passes]
+            else:
+                given: dict[str, Value] = {label: values[index] for label, index in rule.labels}
+                if rule.constants:
+                    given.update(rule.constants)
+                made = self.actions[rule.action](self.context, **given)
             if made is not None:
                 agenda.append((rule.category, position, made, cost + rule.cost))
-        if node.children and position < len(rows) - 1:
-            row = rows[position]
-            for symbol, child in node.children.items() if len(node.children) < len(row) else ():
+        children, row = node.children, rows[position]
+        if not children or not row:
+            return
+        if len(children) < len(row):
+            for symbol, child in children.items():
                 for end, value, item_cost in row.get(symbol, ()):
                     self._walk(child, rows, end, (*values, value), cost + item_cost, agenda)
-            if len(node.children) >= len(row):
-                for symbol, items in row.items():
-                    following = node.children.get(symbol)
-                    if following is not None:
-                        for end, value, item_cost in items:
-                            self._walk(following, rows, end, (*values, value), cost + item_cost, agenda)
+            return
+        for symbol, items in row.items():
+            following = children.get(symbol)
+            if following is not None:
+                for end, value, item_cost in items:
+                    self._walk(following, rows, end, (*values, value), cost + item_cost, agenda)
 
 
 def best_cover(rows: Sequence[Row], wanted: Mapping[str, int], *, goals: Sequence[str]) -> list[Span]:

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from importlib import resources
@@ -13,7 +13,7 @@ import yaml
 from ari_app.errors import BadInput
 from ari_app.understanding import dates, spoken_numbers, times  # noqa: F401 (they offer their actions)
 from ari_app.understanding.actions import ACTIONS
-from ari_app.understanding.chart import Lexical, Node, compile_rules, unfit_rules
+from ari_app.understanding.chart import Lexical, Node, compile_rules, symbols_of, unfit_rules
 from ari_app.understanding.phrasebook import Phrasebook, read_macros
 from ari_app.understanding.tokens import Tokens, tokenise
 from ari_app.understanding.values import Clock, Value
@@ -34,6 +34,8 @@ REQUIRED = (
     "fillers",
     "name_noise",
 )
+PROMPT_MARKS = ("marks.question_yes_no", "marks.question_wh", "marks.anything_else")
+GAP_MARKS = ("marks.correct", "marks.instead", "marks.either")
 PHRASE_KINDS = ("intents", "topics", "yes_no", "marks", "choices", "preferences", "names")
 
 
@@ -57,9 +59,14 @@ class Grammar:
     lexicon: Mapping[str, tuple[tuple[tuple[str, ...], str, Value], ...]]
     """First word -> (whole phrase, category, value)."""
     rules: Node
+    symbols: frozenset[str]
     parts: tuple[tuple[str, time, time], ...]
     phrases: Phrasebook
     """Keys are "intents.book", "yes_no.no", ..."""
+    prompt_phrases: Phrasebook
+    """Those that tell what the agent's own words ask for."""
+    gap_phrases: Phrasebook
+    """Those that stand between two values ("no wait", "or")."""
     letters: Mapping[str, str]
     """Spoken letter -> letter ("bee" -> "b")."""
     letter_links: frozenset[str]
@@ -105,7 +112,7 @@ class Grammar:
                 for phrase, category, value in self.lexicon.get(token, ())
                 if words[index : index + len(phrase)] == phrase
             ]
-            if token[0].isdigit():
+            if token[0] in "0123456789":
                 here.extend(
                     (category, index + 1, value)
                     for category, value in _figures(token, is_ordinal=index in tokens.ordinals)
@@ -191,8 +198,11 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         dotted_ordinals=bool(data.get("dotted_ordinals", False)),
         lexicon=lexicon,
         rules=rules,
+        symbols=symbols_of(rules),
         parts=tuple((name, _time(bounds[0]), _time(bounds[1])) for name, bounds in data["parts"].items()),
         phrases=_phrasebook(data),
+        prompt_phrases=_phrasebook(data, only=PROMPT_MARKS),
+        gap_phrases=_phrasebook(data, only=GAP_MARKS),
         letters={str(k): str(v) for v, names in data["letters"]["names"].items() for k in [v, *names]},
         letter_links=frozenset(map(str, data["letters"]["links"])),
         digits={str(k): str(v) for v, names in data["digits"]["words"].items() for k in names},
@@ -214,15 +224,15 @@ def _lines(ways: object) -> list[str]:
     return [line for line in found if line.strip()]
 
 
-def _phrasebook(data: Mapping[str, Any]) -> Phrasebook:
+def _phrasebook(data: Mapping[str, Any], only: Sequence[str] = ()) -> Phrasebook:
     macros = read_macros({name: _lines(ways) for name, ways in data["phrases"].get("macros", {}).items()})
     book = Phrasebook()
-    for kind in PHRASE_KINDS:
-        for name, ways in data["phrases"].get(kind, {}).items():
+    given = {f"{kind}.{name}": ways for kind in PHRASE_KINDS for name, ways in data["phrases"].get(kind, {}).items()}
+    given["services.leads"] = data["services"]["leads"]
+    for key, ways in given.items():
+        if (key in only) if only else (key not in PROMPT_MARKS):
             for line in _lines(ways):
-                book.add(f"{kind}.{name}", line, macros)
-    for line in _lines(data["services"]["leads"]):
-        book.add("services.leads", line, macros)
+                book.add(key, line, macros)
     return book
 
 

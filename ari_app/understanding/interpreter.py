@@ -19,7 +19,7 @@ from ari_app.understanding.meaning import (
     Vocabulary,
     YesNo,
 )
-from ari_app.understanding.spoken_numbers import derived, digits_in
+from ari_app.understanding.spoken_numbers import DERIVED, digits_in
 from ari_app.understanding.tokens import BREAK, Tokens
 from ari_app.understanding.values import DateValue, ReadingContext
 
@@ -389,7 +389,7 @@ def _unmasked(index: int, said: reading.Reading) -> int:
 def _spoken_year(words: Sequence[str], grammar: Grammar, context: ReadingContext) -> str | None:
     """ "nineteen eighty four", "two thousand and one" as four digits."""
     tokens = Tokens(tuple(words))
-    rows = Chart(grammar.rules, ACTIONS, context, derived).parse(words, grammar.lexical(tokens))
+    rows = Chart(grammar.rules, ACTIONS, context, DERIVED, grammar.symbols).parse(words, grammar.lexical(tokens))
     found = [(end - start, value) for start, row in enumerate(rows) for end, value, _ in row.get("YEAR", ())]
     return str(max(found)[1]) if found else None
 

@@ -21,7 +21,7 @@ class Phrasebook:
     """Patterns by the word they begin with."""
 
     by_word: dict[str, list[tuple[str, re.Pattern[str]]]] = field(default_factory=dict)
-    at_start: list[tuple[str, re.Pattern[str]]] = field(default_factory=list)
+    at_start: dict[str, list[tuple[str, re.Pattern[str]]]] = field(default_factory=dict)
     anywhere: list[tuple[str, re.Pattern[str]]] = field(default_factory=list)
 
     def add(self, key: str, line: str, macros: Macros) -> None:
@@ -33,30 +33,29 @@ class Phrasebook:
             pattern = re.compile(expression)
         except re.error as exc:
             raise BadInput(f'{key}: pattern "{text}": {exc}') from exc
-        if is_anchored:
-            self.at_start.append((key, pattern))
-        elif firsts is None:
+        if firsts is None:
+            if is_anchored:
+                raise BadInput(f'{key}: pattern "{text}" may begin with anything')
             self.anywhere.append((key, pattern))
-        else:
-            for word in sorted(firsts):
-                self.by_word.setdefault(word, []).append((key, pattern))
+            return
+        index = self.at_start if is_anchored else self.by_word
+        for word in sorted(firsts):
+            index.setdefault(word, []).append((key, pattern))
 
     def find(self, text: str) -> dict[str, tuple[int, int]]:
         """The first match of each key in " word word " (leading and trailing blank)."""
         found: dict[str, tuple[int, int]] = {}
-        starts, position, is_start = [], 1, True
+        position, is_start = 1, True
         for word in text.split():
-            starts.append((position, word, is_start))
-            is_start = word == "|"
-            position += len(word) + 1
-        for position, word, is_start in starts:
-            candidates = self.by_word.get(word, ())
-            for group in (candidates, self.at_start if is_start else (), self.anywhere):
-                for key, pattern in group:
+            groups = [self.by_word.get(word), self.at_start.get(word) if is_start else None, self.anywhere]
+            for group in groups:
+                for key, pattern in group or ():
                     if key not in found:
                         matched = pattern.match(text, position)
                         if matched is not None and matched.end() > position:
                             found[key] = matched.span()
+            is_start = word == "|"
+            position += len(word) + 1
         return found
 
 

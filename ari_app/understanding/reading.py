@@ -10,7 +10,7 @@ from ari_app.understanding.actions import ACTIONS
 from ari_app.understanding.chart import Chart, Span, best_cover
 from ari_app.understanding.grammar import Grammar
 from ari_app.understanding.meaning import DateRange, TimeOfDay, TimeRange
-from ari_app.understanding.spoken_numbers import derived
+from ari_app.understanding.spoken_numbers import DERIVED
 from ari_app.understanding.tokens import BREAK, Tokens
 from ari_app.understanding.values import Clock, DateValue, Moment, Negated, ReadingContext, TimeValue
 
@@ -61,7 +61,7 @@ class Reading:
 
 def find_spans(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) -> list[Span]:
     """The best cover of the sentence; a bare number is a day only where a day, and no time, was asked for."""
-    chart = Chart(grammar.rules, ACTIONS, ctx, derived)
+    chart = Chart(grammar.rules, ACTIONS, ctx, DERIVED, grammar.symbols)
     rows = chart.parse(tokens.words, grammar.lexical(tokens))
     goals = dict(GOALS)
     if not asked.date or asked.time:
@@ -140,7 +140,7 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
             case "MAYBETIME":
                 is_long = span.end - span.start > 1
                 beside = _beside(spans, index, words, DATE_LIKE | TIME_LIKE)
-                before = grammar.phrases.find(f" {' '.join(words[: span.start])} ") if span.start else {}
+                before = grammar.gap_phrases.find(f" {' '.join(words[: span.start])} ") if span.start else {}
                 if (
                     asked.time
                     or "marks.instead" in before
@@ -234,7 +234,7 @@ class _Track(Generic[T]):
 
     def _gap(self, start: int) -> dict[str, tuple[int, int]]:
         text = " ".join(self.words[self.last_end : start])
-        return self.grammar.phrases.find(f" {text} ") if text else {}
+        return self.grammar.gap_phrases.find(f" {text} ") if text else {}
 
 
 def _merge_dates(ctx: ReadingContext) -> Callable[[DateValue, DateValue, str], DateValue | None]:

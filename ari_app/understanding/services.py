@@ -98,23 +98,34 @@ def _by_words(
 
 def _misheard(words: Sequence[str], phrases: Sequence[_Phrase], grammar: Grammar) -> dict[str, tuple[float, int, int]]:
     found: dict[str, tuple[float, int, int]] = {}
+    pieces: dict[int, list[tuple[int, str]]] = {}
     for phrase in phrases:
         target = " ".join(phrase.words)
         if len(target) < 4:
             continue
-        for size in {max(1, len(phrase.words) - 1), len(phrase.words), len(phrase.words) + 1}:
-            for start in range(len(words) - size + 1):
-                piece = words[start : start + size]
-                if all(word in grammar.service_noise for word in piece) or not any(len(word) > 2 for word in piece):
+        for size in range(max(1, len(phrase.words) - 1), len(phrase.words) + 2):
+            if size not in pieces:
+                pieces[size] = _pieces(words, size, grammar)
+            for start, said in pieces[size]:
+                if abs(len(said) - len(target)) * 3 > len(target):
                     continue
-                said = " ".join(piece)
-                score = max(
-                    fuzz.ratio(said, target),
-                    fuzz.ratio(said.replace(" ", ""), target.replace(" ", "")) - 1,
-                )
+                score = fuzz.ratio(said, target, score_cutoff=FUZZY_FLOOR)
+                if size != len(phrase.words):
+                    joined = fuzz.ratio(said.replace(" ", ""), target.replace(" ", ""), score_cutoff=FUZZY_FLOOR)
+                    score = max(score, joined - 1)
                 if score >= FUZZY_FLOOR and score > found.get(phrase.id, (0.0, 0, 0))[0]:
                     found[phrase.id] = (min(score, PART + 4), start, start + size)
     return found
+
+
+def _pieces(words: Sequence[str], size: int, grammar: Grammar) -> list[tuple[int, str]]:
+    """Runs of `size` words that could be a misheard name."""
+    runs = ((start, words[start : start + size]) for start in range(len(words) - size + 1))
+    return [
+        (start, " ".join(run))
+        for start, run in runs
+        if any(len(word) > 2 and word not in grammar.service_noise for word in run)
+    ]
 
 
 @functools.lru_cache(maxsize=256)

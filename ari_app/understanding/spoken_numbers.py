@@ -1,6 +1,6 @@
 """Words -> numbers and strings of digits ("oh five", "double two", "nineteen eighty four")."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ari_app.understanding.actions import action
 from ari_app.understanding.values import ReadingContext, Value
@@ -36,21 +36,29 @@ def same(ctx: ReadingContext, x: Value = True) -> Value:
     return x
 
 
-def derived(category: str, value: Value) -> Iterable[tuple[str, Value]]:
-    """What else a number can be: an hour, minutes, a day of the month, a year."""
-    if category == "NUM" and isinstance(value, int):
-        if 1 <= value <= 12:
-            yield "HOUR12", value
-        if 0 <= value <= 24:
-            yield "HOUR24", value
-        if 1 <= value <= 59:
-            yield "MINUTES", value
-        if 1 <= value <= 31:
-            yield "MDAY", value
-        if value < 5000:
-            yield "COUNT", value
-    elif category == "ORDINAL" and isinstance(value, int) and 1 <= value <= 31:
+def _from_number(value: Value) -> Iterable[tuple[str, Value]]:
+    """What a number can be besides: an hour, minutes, a day of the month, a count."""
+    if not isinstance(value, int):
+        return
+    if 1 <= value <= 12:
+        yield "HOUR12", value
+    if 0 <= value <= 24:
+        yield "HOUR24", value
+    if 1 <= value <= 59:
+        yield "MINUTES", value
+    if 1 <= value <= 31:
+        yield "MDAY", value
+    if value < 5000:
+        yield "COUNT", value
+
+
+def _from_ordinal(value: Value) -> Iterable[tuple[str, Value]]:
+    if isinstance(value, int) and 1 <= value <= 31:
         yield "ORDDAY", value
+
+
+DERIVED: dict[str, Callable[[Value], Iterable[tuple[str, Value]]]] = {"NUM": _from_number, "ORDINAL": _from_ordinal}
+"""By category: what else a value of it can stand for."""
 
 
 def digits_in(words: Sequence[str], lexicon: Mapping[str, str], multipliers: Mapping[str, int]) -> str:

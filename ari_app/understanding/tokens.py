@@ -19,6 +19,9 @@ _TOKEN = re.compile(
     r"|[.?!;]+|[-–—]|&"
 )
 _AMPM = re.compile(r"(?<![^\W\d_])([ap])\s?\.\s?m\b\.?|(?<=\d)\s?([ap])\s?m\b\.?|(?<=\d)([ap])\b(?!')", re.IGNORECASE)
+MAX_CHARACTERS = 1000
+"""A minute of speech; what is longer is cut."""
+
 _DROPPED = re.compile(r"\[[^\]]*\]|<[^>]*>")
 
 
@@ -46,8 +49,11 @@ def tokenise(
     dotted_ordinals: bool = False,
 ) -> Tokens:
     """Split, lower, expand contractions; never raises. `dotted_ordinals`: "4." is the fourth."""
-    plain = _DROPPED.sub(" ", text[:2000]).replace("’", "'").replace("`", "'").replace("@", " at ")
-    plain = _AMPM.sub(lambda m: f" {m[1] or m[2] or m[3]}m ", plain)
+    plain = text[:MAX_CHARACTERS].replace("’", "'").replace("`", "'").replace("@", " at ")
+    if "[" in plain or "<" in plain:
+        plain = _DROPPED.sub(" ", plain)
+    if "." in plain or any(character.isdigit() for character in plain):
+        plain = _AMPM.sub(lambda m: f" {m[1] or m[2] or m[3]}m ", plain)
     words: list[str] = []
     original: list[str] = []
     ordinals: set[int] = set()
