@@ -25,9 +25,13 @@ def build_service(settings: Settings, database: Database, clock: Clock | None = 
 
     The database stays the caller's: it must be migrated, and is closed after the service.
     """
+    return assemble(settings, database, CaldavStore(settings.caldav), clock)
+
+
+def assemble(settings: Settings, database: Database, store: CaldavStore, clock: Clock | None = None) -> BookingService:
+    """The same over a store that is there already; the service closes it."""
     offset = timedelta(days=settings.lab.clock_offset_days)
     now = (clock or SystemClock(settings.business.zone, offset)).now
-    store = CaldavStore(settings.caldav)
     diary = diary_from(settings)
     mirror = Mirror(store, diary, closed_pattern(settings.business), now=now, poll_s=settings.caldav.poll_s)
     quiet = timedelta(seconds=1.5 * settings.caldav.timeout_s)

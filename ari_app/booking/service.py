@@ -64,7 +64,7 @@ class BookingService:
     ) -> None:
         self.diary = diary
         self._store, self._mirror, self._journalled, self._callbacks = store, mirror, journalled, callbacks
-        self._now, self._connect = now, connect
+        self.now, self._connect = now, connect
         self._lookup_timeout_s, self._stale_after_s = lookup_timeout_s, stale_after_s
         self._steps = CalendarSteps(store, diary, mirror)
         self._recovery = Recovery(self._steps, journalled)
@@ -140,7 +140,7 @@ class BookingService:
     ) -> str:
         """Keep a promised callback as a VTODO; its UID. The same call's same callback is kept once."""
         return await self._callbacks.keep(
-            KeptCallback("", number, name, about, preferred, due, call_id), now=self._now()
+            KeptCallback("", number, name, about, preferred, due, call_id), now=self.now()
         )
 
     async def callbacks(self) -> tuple[KeptCallback, ...]:
@@ -149,7 +149,7 @@ class BookingService:
 
     async def complete_callback(self, uid: str) -> None:
         """Mark a callback as made; raises AppointmentChanged where there is no such one."""
-        await self._callbacks.complete(uid, now=self._now())
+        await self._callbacks.complete(uid, now=self.now())
 
     async def refresh(self) -> None:
         """Bring the mirror up to date now; raises CalendarUnavailable."""
@@ -207,7 +207,7 @@ class BookingService:
 
     async def _put(self, plan: Plan, index: int) -> Plan:
         for attempt in range(1, 100):
-            if made := await self._steps.put(plan, index, now=self._now()):
+            if made := await self._steps.put(plan, index, now=self.now()):
                 return plan.with_part(index, made)
             place = self._steps.next_place(plan, index, attempt)
             if place is None:
@@ -222,7 +222,7 @@ class BookingService:
             log.warning("booking.taken_over", key=plan.key)
             await self._steps.undo(plan)
             raise CalendarUnavailable(self._store.url(plan.parts[0].href), "it took too long")
-        self._steps.enter(plan, now=self._now())
+        self._steps.enter(plan, now=self.now())
         log.info("booking.confirmed", kind=plan.kind.value, start=plan.opening.start.isoformat())
         return plan.appointment()
 
