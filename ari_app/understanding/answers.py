@@ -69,7 +69,7 @@ def yes_no(found: Found, prompt: Prompt, *, is_taken: bool) -> YesNo | None:
     "tuesday works" and "sounds good" are a yes only to what can be answered with one; "yes" always is.
     """
     if "yes_no.yes_over_no" in found and not (prompt.is_anything_else and "yes_no.no_more" in found):
-        return YesNo.YES if prompt.is_yes_no or not prompt.is_question else None
+        return YesNo.YES if prompt.is_yes_no or (prompt.is_silent and not is_taken) else None
     if "yes_no.no_over_yes" in found:
         return YesNo.NO
     no = found.get("yes_no.no")
@@ -92,7 +92,7 @@ def yes_no(found: Found, prompt: Prompt, *, is_taken: bool) -> YesNo | None:
         return YesNo.NO
     if yes is not None:
         return YesNo.YES
-    if "yes_no.weak_yes" in found and prompt.is_yes_no and not prompt.is_anything_else:
+    if "yes_no.weak_yes" in found and prompt.is_yes_no and not is_taken and not prompt.is_anything_else:
         return YesNo.YES
     return None
 

@@ -79,6 +79,8 @@ class Grammar:
     """Last words after which more is to come."""
     fillers: frozenset[str]
     """Words that carry nothing."""
+    pronouns: frozenset[str]
+    """Numbers that also stand for a thing ("the late one")."""
     name_noise: frozenset[str]
     """Words that are no part of a name."""
     service_stops: frozenset[str]
@@ -210,6 +212,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         expect={str(k): tuple(map(str, v)) for k, v in data["expect"].items()},
         unfinished=frozenset(map(str, data["unfinished"])),
         fillers=frozenset(map(str, data["fillers"])),
+        pronouns=frozenset(map(str, data.get("pronouns", ()))),
         name_noise=frozenset(map(str, data["name_noise"])),
         service_stops=frozenset(map(str, services["stops"])),
         service_noise=frozenset(map(str, services["noise"])),

@@ -121,22 +121,29 @@ class _Sentence:
         picked = answers.choice(found, expected.offered, said.date, said.time, resource.id, rank)
         option = answers.option(self.tokens.words, expected.options, found, rank) if expected.options else None
         polarity = answers.yes_no(found, prompt, is_taken=said.date is not None or said.time is not None)
-        polarity = self._clean(polarity, said, found, picked, service.id)
-        intents, topic = self._intents(found, polarity)
         wish = answers.preference(found)
+        polarity = self._clean(polarity, said, found, picked, service.id, wish)
+        intents, topic = self._intents(found, polarity)
         name, letters, digits = self._spelling(said, found, words, polarity, bool(intents))
         rejected, corrected = self._taken_back(said, found, polarity, service.id)
-        unknown = None if service.ids or intents_block_unknown(intents) else self._unknown_service(words, found)
-        narrowed = self._date(said)
+        unknown = None if service.ids or _is_other_task(intents) else self._unknown_service(words, found)
+        if unknown is not None and "services.leads" in found and Intent.BOOK not in intents:
+            intents = (Intent.BOOK, *intents)
+        day, clock = self._date(said), said.time
+        if expected.slots == {Slot.DIGITS} and digits:
+            day, clock = None, None
+        if "choices.either" in found and not expected.offered and day is None and clock is None:
+            day = DateRange(None, None) if Slot.DATE in expected.slots else None
+            clock = TimeRange(None, None) if Slot.TIME in expected.slots else None
         act = CallerAct(
             text=self.text,
             intents=intents,
             service=service.id,
             unknown_service=unknown,
             service_candidates=service.ids if len(service.ids) > 1 else (),
-            date=narrowed,
-            time=said.time,
-            time_candidates=said.candidates,
+            date=day,
+            time=clock,
+            time_candidates=said.candidates if clock is not None else (),
             impossible_date=said.impossible,
             yes_no=polarity,
             choice=picked if picked is not None else option if expected.options else None,
@@ -236,11 +243,17 @@ class _Sentence:
         found: answers.Found,
         picked: int | None,
         service: str | None,
+        wish: Preference | None,
     ) -> YesNo | None:
         """A yes that changes what was proposed is no yes: "yes but can we make it four" leaves the proposal open."""
         if polarity is not YesNo.YES:
             return polarity
         proposal, offers = self.expectation.confirming, self.expectation.offered
+        is_open = proposal is not None or bool(offers)
+        if is_open and picked is None and wish in {Preference.EARLIER, Preference.LATER, Preference.OTHER_DAY}:
+            return None
+        if is_open and "intents.request_alternatives" in found:
+            return None
         if proposal is not None:
             start = proposal.start
             if start is not None and not _agrees(said, start):
@@ -350,7 +363,7 @@ class _Sentence:
         return None
 
 
-def intents_block_unknown(intents: tuple[Intent, ...]) -> bool:
+def _is_other_task(intents: tuple[Intent, ...]) -> bool:
     return bool(set(intents) & {Intent.OPERATOR, Intent.CANCEL, Intent.ENQUIRE, Intent.QUESTION, Intent.REPEAT})
 
 
@@ -406,8 +419,10 @@ def is_unfinished(text: str, locale: str = "en-GB") -> bool:
     for size in (3, 2, 1):
         if len(words) >= size and " ".join(words[-size:]) in grammar.unfinished:
             return True
-    last = words[-1]
-    return len(last) == 1 and last.isalpha() and len(words) > 1
+    half = tuple(words[-2:])
+    if any(phrase == half and category == "AMPM" for phrase, category, _ in grammar.lexicon.get(half[0], ())):
+        return False
+    return len(words) > 1 and len(words[-1]) == 1 and words[-1].isalpha()
 
 
 def is_complete(

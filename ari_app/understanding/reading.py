@@ -24,6 +24,7 @@ GOALS = {
     "MAYBETIME": -2,
     "MAYBEDATE": -2,
     "BAREDAY": -2,
+    "MAYBESLIP": -6,
 }
 T = TypeVar("T")
 DATE_LIKE = frozenset({"DATE", "MOMENT", "NEGDATE", "MAYBEDATE", "BAREDAY"})
@@ -68,6 +69,8 @@ def find_spans(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Ask
         del goals["MAYBEDATE"]
     else:
         goals["MAYBEDATE"] = 1
+    if not asked.time:
+        del goals["MAYBESLIP"]
     return best_cover(rows, goals, goals=tuple(goals))
 
 
@@ -137,7 +140,13 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
         match span.category:
             case "IGNORE":
                 continue
+            case "MAYBESLIP":
+                if is_alone:
+                    kept.append(replace(span, category="TIME"))
             case "MAYBETIME":
+                is_thing = " ".join(words[span.start : span.end]) in grammar.pronouns
+                if is_thing and not (is_alone or (asked.time and not asked.offers)):
+                    continue
                 is_long = span.end - span.start > 1
                 beside = _beside(spans, index, words, DATE_LIKE | TIME_LIKE)
                 before = grammar.gap_phrases.find(f" {' '.join(words[: span.start])} ") if span.start else {}

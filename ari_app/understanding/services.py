@@ -90,7 +90,9 @@ def _by_words(
         return None
     first, last = min(places.values()), max(places.values()) + 1
     if len(places) == len(telling) and last - first <= len(telling) + 3:
-        return (ALL_WORDS if len(telling) > 1 else EXACT - 2), first, last
+        if len(telling) > 1 or len(phrase.words) == 1:
+            return ALL_WORDS, first, last
+        return PART, first, last
     if all(len(piece) < 3 for piece in places):
         return None
     return PART, first, last

@@ -44,6 +44,8 @@ def _from_number(value: Value) -> Iterable[tuple[str, Value]]:
         yield "HOUR12", value
     if 0 <= value <= 24:
         yield "HOUR24", value
+    if value == 0 or 13 <= value <= 24:
+        yield "HOURLATE", value
     if 1 <= value <= 59:
         yield "MINUTES", value
     if 1 <= value <= 31:
