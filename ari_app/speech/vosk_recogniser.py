@@ -7,7 +7,9 @@ more CPU and partials would not be newer, since the acoustic model itself works 
 
 Lag: a stream holds at most `max_lag_s` of audio that isn't decoded yet. Beyond that the oldest queued audio is dropped,
 so that the end of what the caller says is heard now instead of everything late; `VoskStream.dropped_s` and
-`VoskRecogniser.stats` count it. It takes a machine that is far too slow for its calls to get there.
+`VoskRecogniser.stats` count it. It takes a machine that is far too slow for its calls to get there. Before that, the
+end of an utterance does not queue behind other streams' middles: it has threads of its own, and takes back its stream's
+step if that still waits for a thread.
 
 Free recognisers go back to an idle list and keep their expanded search graph: a fresh one costs twice the CPU for its
 first utterance. A phrase list is compiled anew (0.2 ms for 30 phrases) unless the turn before had the same one.
@@ -19,7 +21,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
@@ -82,6 +84,7 @@ class VoskRecogniser:
         """Whether phrase lists work: big models have one static graph and recognise freely only."""
         self.stats = RecogniserStats()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="vosk")
+        self._flush_pool = ThreadPoolExecutor(threads, thread_name_prefix="vosk-flush")
         self._idle: deque[_FreeRecogniser] = deque(maxlen=MAX_IDLE)
         self._lock = threading.Lock()
         self._spelling = functools.lru_cache(maxsize=20_000)(self._find_spelling)
@@ -91,7 +94,7 @@ class VoskRecogniser:
         if self._is_closed:
             raise SpeechError("the recogniser is closed")
         self.stats = replace(self.stats, streams_open=self.stats.streams_open + 1)
-        return VoskStream(self, self._pool)
+        return VoskStream(self, self._pool, self._flush_pool)
 
     def knows(self, word: str) -> bool:
         return self._spelling(word) is not None
@@ -115,7 +118,8 @@ class VoskRecogniser:
 
     def close(self) -> None:
         self._is_closed = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._flush_pool):
+            pool.shutdown(wait=True)
         self._idle.clear()
 
     def count_closed(self) -> None:
@@ -163,15 +167,27 @@ class _FreeRecogniser:
     """Audio that it has taken in its whole life: its word times count from there."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A decoding step handed to the pool, with what it takes to hand it out again."""
+
+    future: "Future[Partial]"
+    start: tuple[str, ...] | None
+    audio: bytes
+
+
 class VoskStream:
     """One call leg's recognition. All of it but the decoder lives on the event loop."""
 
-    def __init__(self, recogniser: VoskRecogniser, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, recogniser: VoskRecogniser, pool: ThreadPoolExecutor, flush_pool: ThreadPoolExecutor) -> None:
         self._recogniser = recogniser
         self._pool = pool
+        self._flush_pool = flush_pool
         self._decoder = _Decoder(recogniser)
         self._queued = bytearray()
         self._job: asyncio.Future[Partial] | asyncio.Future[Transcript] | None = None
+        self._step: _Step | None = None
+        """The decoding step that was handed out last; it may still be taken back."""
         self._job_audio_s = 0.0
         self._utterance = 0
         self._start: tuple[str, ...] | None = None
@@ -192,6 +208,7 @@ class VoskStream:
         if self._is_closed:
             raise SpeechError("the recogniser stream is closed")
         self._utterance += 1
+        self._take_back()
         self._queued.clear()
         self._partial = NOTHING_HEARD
         self._failure = None
@@ -219,12 +236,14 @@ class VoskStream:
         if not self._is_listening:
             raise SpeechError("finish without begin")
         self._is_listening = False
+        self._take_back()
         await self._quiet()
         if self._failure is not None:
             raise SpeechError(f"recognition failed: {self._failure}") from self._failure
         start, self._start = self._start, None
         audio = self._take_queued()
-        transcript = await asyncio.shield(self._run(functools.partial(self._decoder.finish, start, audio), audio))
+        finishing = self._run(self._flush_pool, functools.partial(self._decoder.finish, start, audio), audio)
+        transcript = await asyncio.shield(asyncio.wrap_future(finishing))
         self._recogniser.count_utterance(transcript.audio_s)
         return transcript
 
@@ -233,6 +252,7 @@ class VoskStream:
         if self._is_closed:
             return
         self._is_closed, self._is_listening = True, False
+        self._take_back()
         self._queued.clear()
         self._recogniser.count_closed()
         await self._quiet()
@@ -249,11 +269,21 @@ class VoskStream:
         start, self._start = self._start, None
         audio = self._take_queued()
         try:
-            job = self._run(functools.partial(self._decoder.decode, start, audio), audio)
+            future = self._run(self._pool, functools.partial(self._decoder.decode, start, audio), audio)
         except SpeechError as exc:
             self._failure = exc
             return
-        job.add_done_callback(functools.partial(self._take_partial, self._utterance))
+        self._step = _Step(future, start, audio)
+        assert self._job is not None
+        self._job.add_done_callback(functools.partial(self._take_partial, self._utterance))
+
+    def _take_back(self) -> None:
+        """Put a step that no thread has begun back into the queue."""
+        step, self._step = self._step, None
+        if step is not None and self._job is not None and step.future.cancel():
+            self._job, self._job_audio_s = None, 0.0
+            self._queued[:0] = step.audio
+            self._start = step.start if self._start is None else self._start
 
     def _take_queued(self) -> bytes:
         even = len(self._queued) & ~1
@@ -261,23 +291,25 @@ class VoskStream:
         del self._queued[:even]
         return audio
 
-    def _run(self, step: Callable[[], _Outcome], audio: bytes) -> "asyncio.Future[_Outcome]":
+    def _run(self, pool: ThreadPoolExecutor, work: Callable[[], _Outcome], audio: bytes) -> "Future[_Outcome]":
         try:
-            job = asyncio.get_running_loop().run_in_executor(self._pool, step)
+            future = pool.submit(work)
         except RuntimeError as exc:
             raise SpeechError("the recogniser is closed") from exc
+        job = asyncio.wrap_future(future)
         self._job = cast("asyncio.Future[Partial] | asyncio.Future[Transcript]", job)
         self._job_audio_s = seconds(audio)
         if audio:
             self._recogniser.count_lag(self._job_audio_s)
         job.add_done_callback(self._end_job)
-        return job
+        return future
 
-    def _end_job(self, job: "asyncio.Future[_Outcome]") -> None:
-        self._job, self._job_audio_s = None, 0.0
+    def _end_job(self, job: "asyncio.Future[Partial] | asyncio.Future[Transcript]") -> None:
         if not job.cancelled():
             job.exception()
-        self._go_on_later()
+        if job is self._job:
+            self._job, self._step, self._job_audio_s = None, None, 0.0
+            self._go_on_later()
 
     def _go_on_later(self) -> None:
         """After the other callbacks of a job: its partial comes before the next job's."""
