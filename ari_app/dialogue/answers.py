@@ -36,7 +36,7 @@ def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
         turn.state = replace(turn.state, silences=0)
         return universal.hold_on(turn)
     if act.is_backchannel and act.yes_no is None and not _has_content(act):
-        return turn.listen()
+        return turn.listen_quietly()
     if act.confidence < HEARD_BADLY:
         return universal.misunderstood(turn)
     said = turn.state

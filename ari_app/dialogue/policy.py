@@ -27,7 +27,7 @@ from ari_app.dialogue.acts import (
 from ari_app.dialogue.answers import spoken
 from ari_app.dialogue.business import Business
 from ari_app.dialogue.keypad import pressed
-from ari_app.dialogue.state import CALLBACK_QUESTIONS, Question, State
+from ari_app.dialogue.state import Question, State
 from ari_app.dialogue.tasks import book, callback, cancel, choosing, gathering, move
 from ari_app.dialogue.turn import Outcome, Turn
 
@@ -93,7 +93,9 @@ def step(business: Business, state: State, event: Event) -> Outcome:
 
 def _failed(turn: Turn) -> Outcome:
     """An action failed: a human; where that was tried and the callback failed too, an apology is all there is."""
-    if turn.state.handoffs_failed and turn.state.question in CALLBACK_QUESTIONS:
+    is_callback = turn.state.is_keeping_callback
+    turn.state = replace(turn.state, is_keeping_callback=False)
+    if turn.state.handoffs_failed and is_callback:
         return turn.end("handoff.impossible")
     if turn.state.handoffs_failed:
         turn.say("handoff.failed")

@@ -134,6 +134,7 @@ class State:
     """What was booked or moved last, as the calendar has it."""
 
     callback_number: str = ""
+    is_keeping_callback: bool = False
     handoffs_failed: int = 0
     handoff_reason: HandOffReason = HandOffReason.LOOP
     """Why a human is being offered."""

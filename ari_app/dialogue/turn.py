@@ -84,6 +84,11 @@ class Turn:
         """The next words say it anyway."""
         self.state = replace(self.state, news=())
 
+    def listen_quietly(self) -> Outcome:
+        """Listen on without a word: what was said was no turn."""
+        stopped = self._guarded()
+        return stopped if stopped is not None else self.listen()
+
     def act(self, act: SystemAct) -> Outcome:
         """End the turn with an action or an ending."""
         self.state = replace(self.state, spoken=tuple(self.says))
@@ -129,6 +134,7 @@ class Turn:
         if not number:
             self.say("handoff.impossible")
             return self.act(HangUp())
+        self.state = replace(self.state, is_keeping_callback=True)
         about = summary_text(self.business, self.state, HandOffReason.ASKED)
         return self.act(KeepCallback(number, preferred, about))
 
@@ -185,7 +191,7 @@ def _standing(state: State) -> int:
             state.proposal,
             state.service_candidates,
             state.time_candidates,
-            state.callback_number,
+            state.callback_number if state.question in CALLBACK_QUESTIONS else "",
             state.done,
             state.answered,
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ari_app.dialogue.acts import HandOffReason
 from ari_app.dialogue.state import CALLBACK_QUESTIONS, Question
 from ari_app.dialogue.tasks.finish import cleared
-from ari_app.dialogue.turn import Outcome, Turn
+from ari_app.dialogue.turn import MAX_TURNS, Outcome, Turn
 
 _CLOSING = frozenset({Question.ANYTHING_ELSE})
 
@@ -38,6 +38,8 @@ def misunderstood(turn: Turn) -> Outcome:
 
 def hold_on(turn: Turn) -> Outcome:
     """Wait a minute in silence under the same question."""
+    if turn.state.turns >= MAX_TURNS:
+        return turn.hand_over(HandOffReason.LOOP)
     turn.say("hold")
     return turn.listen(no_input_s=turn.business.hold_on_s)
 

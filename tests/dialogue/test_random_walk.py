@@ -166,7 +166,8 @@ class Walk(RuleBasedStateMachine):
     def _moves_on(self, state: State, listen: a.Listen) -> None:
         if isinstance(self.event, a.CallerSpoke) and Intent.HOLD_ON in self.event.act.intents:
             return
-        standing = (state.question, listen.expectation, state.task, state.wanted, state.values, state.answered)
+        known = (state.task, state.suspended, state.wanted, state.target, state.identity, state.done, state.answered)
+        standing = (state.question, listen.expectation, state.values, state.refused, known)
         self.without_progress = 0 if standing not in self.standings else self.without_progress + 1
         if state.question in HUMAN_QUESTIONS or isinstance(self.event, a.HandOffFailed | a.ReturnedFromHuman):
             self.without_progress = 0
