@@ -1,8 +1,8 @@
 """Fetching models: resumed, checked, and in place as a whole or not at all.
 
 A download goes on where it stopped, within one run and after it, through HTTP Range; a server without Range starts
-anew. Size and SHA-256 are checked before anything is put in place. Archives are unpacked beside their place: entries
-that would leave it, links, and bombs are refused. What was pulled is recorded with its digests for `verify`.
+anew. Size and SHA-256 are checked before anything is put in place. What was pulled is recorded with its digests for
+`verify`.
 """
 
 import contextlib
@@ -14,28 +14,20 @@ import json
 import os
 import random
 import shutil
-import stat
-import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ari_app.errors import BadInput, DownloadFailed
-from ari_app.speech.models import Model, ModelFile, ModelKind, is_present, model_path
+from ari_app.speech.models import Model, ModelFile, is_present, model_path
+from ari_app.speech.unpacking import BLOCK_BYTES, Progress, no_room, unpack
 
-BLOCK_BYTES = 1 << 18
 ATTEMPTS = 5
 """Failed attempts in a row without one new byte."""
 MAX_REQUESTS = 200
-MAX_UNPACKED_RATIO = 20
-MAX_ENTRIES = 10_000
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, bytes done, bytes in all)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +184,7 @@ class Puller:
         place.parent.mkdir(parents=True, exist_ok=True)
         for file in model.files:
             if file.is_archive:
-                self._unpack(model, staging / file.name, place)
+                unpack(staging / file.name, model.kind, place, self._progress)
                 _discard(staging / file.name)
         for file in sorted(model.files, key=lambda file: file.name == place.name):
             if not file.is_archive:
@@ -200,45 +192,11 @@ class Puller:
         if not is_present(model.kind, place):
             raise DownloadFailed(f"{model.name}: what was fetched holds no {model.kind}: not usable")
 
-    def _unpack(self, model: Model, archive: Path, place: Path) -> None:
-        target = Path(tempfile.mkdtemp(prefix=f".{model.name}.", dir=place.parent))
-        try:
-            try:
-                with zipfile.ZipFile(archive) as source:
-                    self._extract(source, archive, target)
-            except zipfile.BadZipFile as exc:
-                raise DownloadFailed(f"{archive.name} is no whole zip archive: {exc}") from exc
-            root = _model_root(target, model.kind)
-            if root is None:
-                raise DownloadFailed(f"{archive.name} holds no {model.kind}")
-            _swap(root, place)
-        finally:
-            shutil.rmtree(target, ignore_errors=True)
-
-    def _extract(self, source: zipfile.ZipFile, archive: Path, target: Path) -> None:
-        entries = source.infolist()
-        total = sum(entry.file_size for entry in entries)
-        if len(entries) > MAX_ENTRIES or total > MAX_UNPACKED_RATIO * max(archive.stat().st_size, 1 << 16):
-            raise DownloadFailed(f"{archive.name} would unpack to {total:,} bytes in {len(entries):,} files: refused")
-        if shutil.disk_usage(target).free < total:
-            raise DownloadFailed(_no_room(target, total))
-        done = 0
-        for entry in entries:
-            path = _safe_path(target, entry, archive.name)
-            if entry.is_dir():
-                path.mkdir(parents=True, exist_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with source.open(entry) as packed, path.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked, BLOCK_BYTES)
-            done += entry.file_size
-            self._progress(f"unpacking {archive.name}", done, total)
-
     def _check_room(self, model: Model) -> None:
         unpacked = sum(file.size_bytes for file in model.files if file.is_archive)
         needed = model.size_bytes + unpacked * 3 // 2
         if shutil.disk_usage(self.directory).free < needed:
-            raise DownloadFailed(_no_room(self.directory, needed))
+            raise DownloadFailed(no_room(self.directory, needed))
 
     @contextlib.contextmanager
     def _lock(self, name: str) -> Iterator[Path]:
@@ -312,40 +270,6 @@ def sha256_of(path: Path, progress: Callable[[int], None] = lambda done: None) -
 
 def _starts_at(content_range: str, offset: int) -> bool:
     return content_range.replace("bytes ", "").split("-", 1)[0].strip() == str(offset)
-
-
-def _safe_path(target: Path, entry: zipfile.ZipInfo, archive: str) -> Path:
-    """Where an entry goes; raises DownloadFailed if that were outside, or it is a link or device."""
-    name = PurePosixPath(entry.filename.replace("\\", "/"))
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if name.is_absolute() or ".." in name.parts or (name.parts and ":" in name.parts[0]):
-        raise DownloadFailed(f"{archive} holds an entry that would be written elsewhere ({entry.filename!r}): refused")
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise DownloadFailed(f"{archive} holds a link or device ({entry.filename!r}): refused")
-    return target.joinpath(*name.parts)
-
-
-def _model_root(unpacked: Path, kind: ModelKind) -> Path | None:
-    """The folder that is the model: the archive's only folder, or its top."""
-    for candidate in (unpacked, *sorted(path for path in unpacked.iterdir() if path.is_dir())):
-        if is_present(kind, candidate):
-            return candidate
-    return None
-
-
-def _swap(new: Path, place: Path) -> None:
-    """Put a folder in place of another one."""
-    aside = place.with_name(f".{place.name}.old")
-    shutil.rmtree(aside, ignore_errors=True)
-    if place.exists():
-        os.replace(place, aside)
-    os.replace(new, place)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _no_room(place: Path, needed: int) -> str:
-    free = shutil.disk_usage(place).free
-    return f"{place} has {free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB are needed: make room or name another place"
 
 
 def _discard(*paths: Path) -> None:

@@ -24,33 +24,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 import vosk
 
 from ari_app.audio.frames import RATE_HZ, seconds
 from ari_app.errors import ModelMissing, SpeechError
 from ari_app.metrics import STT_LAG
-from ari_app.speech.recogniser import Partial, Reading, RecognisedWord, Transcript
+from ari_app.speech.recogniser import Partial, Transcript
+from ari_app.speech.vosk_decoder import UNKNOWN, Decoder, FreeRecogniser, Kaldi, with_words
 
-UNKNOWN = "[unk]"
 STEP_BYTES = RATE_HZ * 2 // 10
 """100 ms."""
 MAX_IDLE = 32
 NOTHING_HEARD = Partial(free="", listed="", audio_s=0.0)
 
 _Outcome = TypeVar("_Outcome", Partial, Transcript)
-
-
-class _Kaldi(Protocol):
-    """What is used of vosk.KaldiRecognizer."""
-
-    def SetWords(self, enable_words: bool) -> None: ...
-    def AcceptWaveform(self, data: bytes) -> int: ...
-    def Result(self) -> str: ...
-    def PartialResult(self) -> str: ...
-    def FinalResult(self) -> str: ...
-    def Reset(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +74,7 @@ class VoskRecogniser:
         self.stats = RecogniserStats()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="vosk")
         self._flush_pool = ThreadPoolExecutor(threads, thread_name_prefix="vosk-flush")
-        self._idle: deque[_FreeRecogniser] = deque(maxlen=MAX_IDLE)
+        self._idle: deque[FreeRecogniser] = deque(maxlen=MAX_IDLE)
         self._lock = threading.Lock()
         self._spelling = functools.lru_cache(maxsize=20_000)(self._find_spelling)
         self._is_closed = False
@@ -136,35 +125,28 @@ class VoskRecogniser:
     def count_utterance(self, audio_s: float) -> None:
         self.stats = replace(self.stats, utterances=self.stats.utterances + 1, audio_s=self.stats.audio_s + audio_s)
 
-    def borrow_free(self) -> "_FreeRecogniser":
+    def borrow_free(self) -> FreeRecogniser:
         """A recogniser without a phrase list, with the graph that earlier utterances have expanded if there is one."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return _FreeRecogniser(_with_words(vosk.KaldiRecognizer(self._model, RATE_HZ)))
+        return FreeRecogniser(with_words(vosk.KaldiRecognizer(self._model, RATE_HZ)))
 
-    def give_back(self, free: "_FreeRecogniser") -> None:
+    def give_back(self, free: FreeRecogniser) -> None:
         """The counterpart of borrow_free."""
         with self._lock:
             self._idle.append(free)
 
-    def listed(self, phrases: tuple[str, ...]) -> _Kaldi:
+    def listed(self, phrases: tuple[str, ...]) -> Kaldi:
         """A recogniser of these phrases and of speech outside them."""
         grammar = [*phrases, UNKNOWN] if self.knows(UNKNOWN) else list(phrases)
-        return _with_words(vosk.KaldiRecognizer(self._model, RATE_HZ, json.dumps(grammar)))
+        return with_words(vosk.KaldiRecognizer(self._model, RATE_HZ, json.dumps(grammar)))
 
     def _find_spelling(self, word: str) -> str | None:
         for spelling in (word, word.lower()):
             if spelling and not spelling.isspace() and self._model.vosk_model_find_word(spelling) >= 0:
                 return spelling
         return None
-
-
-@dataclass(slots=True)
-class _FreeRecogniser:
-    kaldi: _Kaldi
-    taken_s: float = 0.0
-    """Audio that it has taken in its whole life: its word times count from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +165,7 @@ class VoskStream:
         self._recogniser = recogniser
         self._pool = pool
         self._flush_pool = flush_pool
-        self._decoder = _Decoder(recogniser)
+        self._decoder = Decoder(recogniser)
         self._queued = bytearray()
         self._job: asyncio.Future[Partial] | asyncio.Future[Transcript] | None = None
         self._step: _Step | None = None
@@ -328,121 +310,3 @@ class VoskStream:
         """Wait until no thread is at work for this stream; cancelling leaves that work alone."""
         while self._job is not None:
             await asyncio.wait([self._job])
-
-
-class _Decoder:
-    """The blocking half of a stream: used by one thread at a time."""
-
-    def __init__(self, recogniser: VoskRecogniser) -> None:
-        self._recogniser = recogniser
-        self._free: _FreeRecogniser | None = None
-        self._listed: _Kaldi | None = None
-        self._phrases: tuple[str, ...] = ()
-        self._is_midway = False
-        self._audio_s = 0.0
-        self._free_offset_s = 0.0
-        self._listed_taken_s = 0.0
-        self._listed_offset_s = 0.0
-
-    def decode(self, start: tuple[str, ...] | None, audio: bytes) -> Partial:
-        """Take audio (of a new utterance where `start` is given) and tell what is heard so far."""
-        free = self._ready(start)
-        free_text = self._accept(free.kaldi, audio)
-        free.taken_s += seconds(audio)
-        listed_text = ""
-        if self._listed is not None:
-            listed_text = self._accept(self._listed, audio)
-            self._listed_taken_s += seconds(audio)
-        self._audio_s += seconds(audio)
-        return Partial(free=free_text, listed=listed_text, audio_s=self._audio_s)
-
-    def finish(self, start: tuple[str, ...] | None, audio: bytes) -> Transcript:
-        """Take the utterance's last audio, flush both recognisers and read them."""
-        free = self._ready(start)
-        if audio:
-            self.decode(None, audio)
-        self._is_midway = False
-        found = [_reading(free.kaldi.FinalResult(), self._free_offset_s, is_phrase_list=False)]
-        if self._listed is not None:
-            found.append(_reading(self._listed.FinalResult(), self._listed_offset_s, is_phrase_list=True))
-        readings = sorted((reading for reading in found if reading is not None), key=_rank)
-        return Transcript(tuple(readings), self._audio_s)
-
-    def release(self) -> None:
-        """Give the free recogniser back, flushed."""
-        self._abandon()
-        if self._free is not None:
-            self._recogniser.give_back(self._free)
-        self._free = self._listed = None
-        self._phrases = ()
-
-    def _ready(self, start: tuple[str, ...] | None) -> _FreeRecogniser:
-        if self._free is None:
-            self._free = self._recogniser.borrow_free()
-            start = start if start is not None else self._phrases
-        if start is not None:
-            self._abandon()
-            if start != self._phrases:
-                self._listed = self._recogniser.listed(start) if start else None
-                self._listed_taken_s = 0.0
-            self._phrases = start
-            self._audio_s = 0.0
-            self._free_offset_s = self._free.taken_s
-            self._listed_offset_s = self._listed_taken_s
-        return self._free
-
-    def _abandon(self) -> None:
-        """Flush an utterance that nobody asks for any more (Reset would leave its last frames for the next one)."""
-        if self._is_midway and self._free is not None:
-            self._free.kaldi.FinalResult()
-            if self._listed is not None:
-                self._listed.FinalResult()
-        self._is_midway = False
-
-    def _accept(self, kaldi: _Kaldi, audio: bytes) -> str:
-        if audio:
-            self._is_midway = True
-            try:
-                is_endpoint = kaldi.AcceptWaveform(audio)
-            except Exception as exc:
-                raise SpeechError(f"Vosk could not take {len(audio)} bytes of audio") from exc
-        else:
-            is_endpoint = 0
-        text = _text(kaldi.PartialResult(), "partial")
-        if is_endpoint and not text:
-            kaldi.Result()
-        return text
-
-
-def _with_words(kaldi: _Kaldi) -> _Kaldi:
-    kaldi.SetWords(True)
-    return kaldi
-
-
-def _text(answer: str, key: str) -> str:
-    return str(json.loads(answer).get(key, "")).strip()
-
-
-def _reading(answer: str, offset_s: float, *, is_phrase_list: bool) -> Reading | None:
-    """None where no word but `[unk]` was recognised. An `[unk]` among other words stays, with a confidence of 0."""
-    words = tuple(
-        RecognisedWord(
-            text=str(word["word"]),
-            confidence=0.0 if word["word"] == UNKNOWN else min(max(float(word["conf"]), 0.0), 1.0),
-            start_s=max(float(word["start"]) - offset_s, 0.0),
-            end_s=max(float(word["end"]) - offset_s, 0.0),
-        )
-        for word in json.loads(answer).get("result", ())
-    )
-    if all(word.text == UNKNOWN for word in words):
-        return None
-    return Reading(
-        text=" ".join(word.text for word in words),
-        confidence=sum(word.confidence for word in words) / len(words),
-        words=words,
-        is_phrase_list=is_phrase_list,
-    )
-
-
-def _rank(reading: Reading) -> tuple[bool, bool]:
-    return (UNKNOWN in reading.text, not reading.is_phrase_list)
