@@ -7,6 +7,7 @@ import pytest
 from conftest import settings_for
 from scripted_ari import Road, ScriptedAri, channel
 
+from ari_app.asterisk import ari_client
 from ari_app.asterisk import ari_events as ev
 from ari_app.asterisk.ari_client import AriClient, backoff_s
 from ari_app.asterisk.subscriptions import Subscriptions
@@ -200,16 +201,28 @@ async def test_a_frozen_loop_of_ours_is_not_taken_for_a_dead_peer(server: Script
         assert ari.generation == 1
 
 
-async def test_the_reader_keeps_up_with_a_slow_consumer(ari: AriClient, server: ScriptedAri) -> None:
+async def test_no_event_keeps_asterisk_waiting_whatever_a_consumer_does(ari: AriClient, server: ScriptedAri) -> None:
     with ari.subscribe(bound=10) as slow, ari.subscribe(bound=5000) as quick:
         for number in range(2000):
-            await server.emit("ChannelVarset", channel=channel("1"), variable="X", value=str(number))
+            async with asyncio.timeout(0.1):  # then Asterisk gives the socket up
+                await server.emit("ChannelVarset", channel=channel("1"), variable="X", value=str(number))
         await server.emit("StasisEnd", channel=channel("1"))
         await next_of(quick, ev.StasisEnd)
         assert slow.dropped == 1991
         left = [slow.get_nowait() for _ in range(10)]
         assert isinstance(left[-1], ev.StasisEnd)
         assert slow.get_nowait() is None
+
+
+async def test_a_client_that_was_replaced_does_not_stay_deaf(
+    ari: AriClient, server: ScriptedAri, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ari_client, "REPLACED_WAIT_S", 0.1)
+    with ari.subscribe() as events:
+        await server.emit("ApplicationReplaced")
+        await next_of(events, ev.ApplicationReplaced)
+        assert "another client" in (await next_of(events, ev.AriDisconnected)).reason
+        assert (await next_of(events, ev.AriConnected)).generation == 2
 
 
 async def test_no_session_and_no_task_is_left(server: ScriptedAri) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ari_app.asterisk import media_messages as mm
 from ari_app.asterisk import media_protocol as mp
 from ari_app.audio.frames import FRAME_BYTES, FRAME_S
 from ari_app.errors import MediaClosed
@@ -35,7 +36,7 @@ class Asterisk:
             self.queue.extend(message[at : at + FRAME_BYTES] for at in range(0, len(message), FRAME_BYTES))
             self.longest = max(self.longest, self.frames)
             return []
-        assert len(message) <= mp.MAX_COMMAND_BYTES
+        assert len(message) <= mm.MAX_COMMAND_BYTES
         fields = json.loads(message)
         match fields["command"]:
             case "MARK_MEDIA":
@@ -65,9 +66,9 @@ def start(**changes: object) -> str:
     return event("MEDIA_START", **{"format": "slin16", "optimal_frame_size": 640, "ptime": 20} | changes)
 
 
-def run(protocol: mp.MediaProtocol, asterisk: Asterisk, ticks: int, now_s: float) -> tuple[list[mp.MediaEvent], float]:
+def run(protocol: mp.MediaProtocol, asterisk: Asterisk, ticks: int, now_s: float) -> tuple[list[mm.MediaEvent], float]:
     """Let `ticks` times 20 ms pass on both sides."""
-    seen: list[mp.MediaEvent] = []
+    seen: list[mm.MediaEvent] = []
     for _ in range(ticks):
         for message in protocol.outgoing(now_s):
             for answer in asterisk.take(message):
@@ -80,7 +81,7 @@ def run(protocol: mp.MediaProtocol, asterisk: Asterisk, ticks: int, now_s: float
 
 def test_media_start_tells_channel_and_format() -> None:
     protocol = mp.MediaProtocol()
-    assert protocol.feed(start(), 0.0) == [mp.MediaStarted("1", "slin16", 640, 20)]
+    assert protocol.feed(start(), 0.0) == [mm.MediaStarted("1", "slin16", 640, 20)]
     assert protocol.started is not None
 
 
@@ -94,7 +95,7 @@ def test_inbound_audio_is_cut_into_frames_whatever_its_messages_are() -> None:
     protocol = mp.MediaProtocol()
     audio = bytes(range(256)) * 10
     events = [*protocol.feed(audio[:100], 0.0), *protocol.feed(audio[100:1500], 0.0), *protocol.feed(audio[1500:], 0.0)]
-    assert b"".join(each.frame for each in events if isinstance(each, mp.AudioReceived)) == audio
+    assert b"".join(each.frame for each in events if isinstance(each, mm.AudioReceived)) == audio
     assert protocol.counters.frames_in == 4
 
 
@@ -102,7 +103,7 @@ def test_an_odd_byte_is_dropped_and_samples_stay_aligned() -> None:
     protocol = mp.MediaProtocol()
     protocol.feed(b"\x01\x02" * 319 + b"\x09", 0.0)
     [received] = protocol.feed(b"\x03\x04" * 320, 0.0)
-    assert isinstance(received, mp.AudioReceived)
+    assert isinstance(received, mm.AudioReceived)
     assert received.frame == b"\x01\x02" * 319 + b"\x03\x04"
     assert protocol.counters.bytes_malformed == 1
 
@@ -120,9 +121,9 @@ def test_no_more_than_the_lead_is_on_its_way() -> None:
 def test_nothing_is_sent_between_xoff_and_xon() -> None:
     protocol = mp.MediaProtocol()
     protocol.queue_audio(FRAME * 10)
-    assert protocol.feed(event("MEDIA_XOFF"), 0.0) == [mp.FlowStopped()]
+    assert protocol.feed(event("MEDIA_XOFF"), 0.0) == [mm.FlowStopped()]
     assert not [message for message in protocol.outgoing(0.0) if isinstance(message, bytes)]
-    assert protocol.feed(event("MEDIA_XON"), 0.0) == [mp.FlowResumed()]
+    assert protocol.feed(event("MEDIA_XON"), 0.0) == [mm.FlowResumed()]
     assert sum(len(message) for message in protocol.outgoing(0.0) if isinstance(message, bytes)) == FRAME_BYTES * 10
     assert protocol.counters.xoffs == 1
 
@@ -145,9 +146,9 @@ def test_a_mark_is_reached_when_all_before_it_was_played() -> None:
     protocol.queue_audio(FRAME * 3)
     protocol.end_audio()
     before, now_s = run(protocol, asterisk, 3, 0.0)
-    assert mp.MarkReached("middle") not in before
+    assert mm.MarkReached("middle") not in before
     after, _ = run(protocol, asterisk, 1, now_s)
-    assert mp.MarkReached("middle") in after
+    assert mm.MarkReached("middle") in after
     assert protocol.gone_frames == 3
 
 
@@ -160,9 +161,9 @@ def test_a_flush_says_what_was_heard_and_resolves_marks() -> None:
     _, now_s = run(protocol, asterisk, 7, 0.0)
     seen = [each for message in protocol.flush(now_s) for answer in asterisk.take(message)
             for each in protocol.feed(answer, now_s)]  # fmt: skip
-    assert mp.Flushed(heard_frames=7) in seen
-    assert mp.MarkDropped("sent") in seen
-    assert mp.MarkDropped("never sent") in seen
+    assert mm.Flushed(heard_frames=7) in seen
+    assert mm.MarkDropped("sent") in seen
+    assert mm.MarkDropped("never sent") in seen
     assert protocol.is_idle
     assert protocol.counters.frames_flushed == protocol.sent_frames - 7
 
@@ -184,9 +185,9 @@ def test_marks_set_after_a_flush_outlive_it() -> None:
     protocol.queue_mark("new")
     messages = [*flush, *protocol.outgoing(0.04)]
     seen = [each for message in messages for answer in asterisk.take(message) for each in protocol.feed(answer, 0.05)]
-    assert mp.MarkDropped("new") not in seen
+    assert mm.MarkDropped("new") not in seen
     seen, _ = run(protocol, asterisk, 1, 0.06)
-    assert mp.MarkReached("new") in seen
+    assert mm.MarkReached("new") in seen
 
 
 def test_status_for_a_flush_and_a_plain_question_are_told_apart() -> None:
@@ -194,8 +195,8 @@ def test_status_for_a_flush_and_a_plain_question_are_told_apart() -> None:
     protocol.ask_status()
     protocol.flush(0.0)
     answer = event("STATUS", queue_length=3, queue_full=True, media_paused=False)
-    assert protocol.feed(answer, 0.0) == [mp.Status(3, True, False, False)]
-    assert [type(each) for each in protocol.feed(answer, 0.0)] == [mp.Flushed, mp.Progress]
+    assert protocol.feed(answer, 0.0) == [mm.Status(3, True, False, False)]
+    assert [type(each) for each in protocol.feed(answer, 0.0)] == [mm.Flushed, mm.Progress]
 
 
 def test_the_clock_fills_in_between_ticks_but_never_beyond_one_still_out() -> None:
@@ -225,7 +226,7 @@ def test_abandoning_drops_every_mark_once() -> None:
     protocol.queue_audio(FRAME * 50)
     protocol.queue_mark("pending")
     protocol.outgoing(0.0)
-    assert sorted(each.name for each in protocol.abandon() if isinstance(each, mp.MarkDropped)) == ["out", "pending"]
+    assert sorted(each.name for each in protocol.abandon() if isinstance(each, mm.MarkDropped)) == ["out", "pending"]
     assert protocol.abandon() == []
 
 
@@ -236,22 +237,22 @@ def test_abandoning_drops_every_mark_once() -> None:
 def test_what_is_no_event_is_a_fault_and_no_more(message: str) -> None:
     protocol = mp.MediaProtocol()
     [fault] = protocol.feed(message, 0.0)
-    assert isinstance(fault, mp.Fault)
+    assert isinstance(fault, mm.Fault)
     assert protocol.counters.faults == 1
 
 
 def test_a_mark_that_nobody_set_is_a_fault() -> None:
     [fault] = mp.MediaProtocol().feed(event("MEDIA_MARK_PROCESSED", correlation_id="77"), 0.0)
-    assert isinstance(fault, mp.Fault)
+    assert isinstance(fault, mm.Fault)
 
 
 def test_commands_beyond_128_bytes_are_refused_here_since_asterisk_ignores_them() -> None:
-    assert json.loads(mp.encode(mp.Command.STOP_MEDIA_BUFFERING, "x")) == {
+    assert json.loads(mm.encode(mm.Command.STOP_MEDIA_BUFFERING, "x")) == {
         "command": "STOP_MEDIA_BUFFERING",
         "correlation_id": "x",
     }
     with pytest.raises(ValueError, match="at most 128"):
-        mp.encode(mp.Command.MARK_MEDIA, "x" * 100)
+        mm.encode(mm.Command.MARK_MEDIA, "x" * 100)
 
 
 def test_a_lead_that_cannot_work_is_refused() -> None:
@@ -283,7 +284,7 @@ def test_whatever_is_played_paused_and_flushed_the_account_is_true(
     now_s, byte, flushed = 0.0, 1, 0
     set_marks, resolved = 0, 0
     for step, amount in given_steps:
-        seen: list[mp.MediaEvent] = []
+        seen: list[mm.MediaEvent] = []
         match step:
             case "audio":
                 protocol.queue_audio(bytes([byte]) * amount)
@@ -300,20 +301,20 @@ def test_whatever_is_played_paused_and_flushed_the_account_is_true(
                 for message in protocol.flush(now_s):
                     for answer in asterisk.take(message):
                         seen += protocol.feed(answer, now_s)
-                [confirmed] = [each for each in seen if isinstance(each, mp.Flushed)]
+                [confirmed] = [each for each in seen if isinstance(each, mm.Flushed)]
                 assert confirmed.heard_frames - flushed == played
                 flushed += protocol.sent_frames - confirmed.heard_frames
                 assert protocol.is_idle
             case _:
                 protocol.feed(event(f"MEDIA_{step.upper()}"), now_s)
-        resolved += sum(isinstance(each, mp.MarkReached | mp.MarkDropped) for each in seen)
+        resolved += sum(isinstance(each, mm.MarkReached | mm.MarkDropped) for each in seen)
         assert protocol.gone_frames <= len(asterisk.played) + flushed <= protocol.sent_frames
         assert abs(protocol.played_frames(now_s) - (len(asterisk.played) + flushed)) <= mp.TICK_FRAMES
         assert asterisk.longest <= lead
     protocol.feed(event("MEDIA_XON"), now_s)
     protocol.end_audio()
     seen, now_s = run(protocol, asterisk, protocol.queued_frames + 2, now_s)
-    resolved += sum(isinstance(each, mp.MarkReached | mp.MarkDropped) for each in seen)
+    resolved += sum(isinstance(each, mm.MarkReached | mm.MarkDropped) for each in seen)
     assert protocol.is_idle
     assert resolved == set_marks
 
