@@ -37,11 +37,13 @@ def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
         return universal.hold_on(turn)
     if act.is_backchannel and act.yes_no is None and not _has_content(act):
         return turn.listen_quietly()
+    if Intent.REPEAT in act.intents and _has_content(act):
+        act = replace(act, intents=tuple(each for each in act.intents if each is not Intent.REPEAT))
     if act.confidence < HEARD_BADLY:
         return universal.misunderstood(turn)
     said = turn.state
     turn.state = replace(said, silences=0)
-    if Intent.REPEAT in act.intents and not _has_content(act):
+    if Intent.REPEAT in act.intents:
         return universal.repeat(turn)
     if act.confidence < HEARD_WELL and (doubt := _ask_about(turn, act)) is not None:
         return doubt
@@ -104,6 +106,8 @@ def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
     task = _task_of(act)
     if task is Task.CALLBACK:
         return callback.begin(turn)
+    if task is None and turn.state.task is None and _is_only_about_the_past(turn, act):
+        return None
     is_wish = take_wishes(turn, act)
     if task is not None:
         _switch(turn, task)
@@ -159,6 +163,12 @@ def _is_question(act: CallerAct) -> bool:
     return Intent.QUESTION in act.intents or act.topic is not None
 
 
+def _is_only_about_the_past(turn: Turn, act: CallerAct) -> bool:
+    """ "I was there yesterday" is no wish."""
+    is_past = act.date is not None and act.date.end is not None and act.date.end < turn.state.now.date()
+    return is_past and act.service is None and act.resource is None and act.time is None
+
+
 def _task_of(act: CallerAct) -> Task | None:
     return next((task for intent, task in TASKS.items() if intent in act.intents), None)
 
@@ -183,7 +193,7 @@ def _question(turn: Turn, act: CallerAct) -> Outcome:
         turn.state = replace(turn.state, wanted=replace(turn.state.wanted, service=act.service))
     if (asked := enquire.answer(turn, act)) is not None:
         return asked
-    if Intent.BOOK in act.intents and turn.state.task is None:
+    if Intent.BOOK in act.intents and act.service is not None and turn.state.task is None:
         _switch(turn, Task.BOOK)
         return resume(turn)
     return reopen(turn)

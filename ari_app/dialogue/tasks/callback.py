@@ -76,6 +76,6 @@ def _normalised(digits: str, country: str) -> str:
         parsed = phonenumbers.parse(digits, country)
     except phonenumbers.NumberParseException:
         return digits
-    if not phonenumbers.is_valid_number(parsed):
+    if not phonenumbers.is_possible_number(parsed):
         return digits
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -31,6 +31,8 @@ def answer(turn: Turn, act: CallerAct) -> Outcome | None:
     topic = act.topic or Topic.OTHER
     if topic in _ABOUT_A_SERVICE:
         return _about_service(turn, act, topic)
+    if free_answer(turn, act.text) is not None:
+        topic = Topic.OTHER
     match topic:
         case Topic.HOURS:
             _hours(turn, act)
