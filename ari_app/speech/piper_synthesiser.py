@@ -143,7 +143,10 @@ class PiperSynthesiser:
                 except RuntimeError as exc:
                     raise SynthesisFailed("the synthesiser is closed") from exc
                 self._making[key] = job
-                job.add_done_callback(functools.partial(self._made, key))
+            else:
+                return job
+        # Outside the lock: a job that is done already calls back at once, in this thread, and takes the lock itself.
+        job.add_done_callback(functools.partial(self._made, key))
         return job
 
     def _made(self, key: str, _: "Future[bytes]") -> None:
