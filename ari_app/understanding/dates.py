@@ -380,6 +380,24 @@ def week_of(ctx: ReadingContext, d: DateValue) -> DateValue | None:
 
 
 @action
+def week_beside(ctx: ReadingContext, d: DateValue, n: int | str) -> DateValue | None:
+    """ "the week after christmas": the calendar week before or after that day's."""
+    return None if d.start is None or not d.is_single else week_span(shifted(d.start, 7 * int(n)))
+
+
+@action
+def no_date(ctx: ReadingContext) -> DateValue:
+    """ "the thirty second of march"."""
+    return IMPOSSIBLE
+
+
+@action
+def nth_coming(ctx: ReadingContext, n: int, w: int) -> DateValue | None:
+    """ "two fridays from now"."""
+    return shift(ctx, weekday(ctx, w), 7 * (n - 1)) if 0 < n < 60 else None
+
+
+@action
 def week_commencing(ctx: ReadingContext, d: DateValue) -> DateValue | None:
     return None if d.start is None or not d.is_single else span(d.start, shifted(d.start, 6), "week")
 

@@ -137,6 +137,7 @@ class _Sentence:
         if "choices.either" in found and not expected.offered and day is None and clock is None:
             day = DateRange(None, None) if Slot.DATE in expected.slots else None
             clock = TimeRange(None, None) if Slot.TIME in expected.slots else None
+            polarity = polarity if "yes_no.said_yes" in found or polarity is YesNo.NO else None
         act = CallerAct(
             text=self.text,
             intents=intents,
@@ -336,9 +337,9 @@ class _Sentence:
         if said.rejected_time is not None and said.time is None:
             rejected.add(Slot.TIME)
         is_correcting = polarity is YesNo.NO or "marks.instead" in found
-        if said.date is not None and (said.is_date_corrected or is_correcting):
+        if said.date is not None and (said.is_date_corrected or polarity is YesNo.NO):
             corrected.add(Slot.DATE)
-        if said.time is not None and (said.is_time_corrected or is_correcting):
+        if said.time is not None and (said.is_time_corrected or polarity is YesNo.NO):
             corrected.add(Slot.TIME)
         if service is not None and is_correcting:
             corrected.add(Slot.SERVICE)

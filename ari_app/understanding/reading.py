@@ -81,25 +81,28 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
     masked = mask(words, spans)
     dates_said = _Track[DateValue](words, grammar, _merge_dates(ctx))
     times_said = _Track[TimeValue](words, grammar, _merge_times)
-    impossible = None
+    impossible, previous_end = None, 0
     for span in spans:
         value = span.value
         if isinstance(value, DateValue) and value.impossible:
             impossible = " ".join(words[span.start : span.end])
         elif isinstance(value, DateValue):
-            dates_said.take(value, span)
+            dates_said.take(value, span, previous_end)
         elif isinstance(value, TimeValue):
-            times_said.take(value, span)
+            times_said.take(value, span, previous_end)
         elif isinstance(value, Moment):
             if value.date is not None:
-                dates_said.take(value.date, span)
+                dates_said.take(value.date, span, previous_end)
             if value.time is not None:
-                times_said.take(value.time, span)
+                times_said.take(value.time, span, previous_end)
         elif isinstance(value, Negated):
             if isinstance(value.value, DateValue):
                 dates_said.refuse(value.value, span)
             else:
                 times_said.refuse(value.value, span)
+        previous_end = span.end
+    if previous_end and "marks.instead" in grammar.gap_phrases.find(f" {' '.join(words[previous_end:])} "):
+        dates_said.is_corrected = times_said.is_corrected = True
     time_range, candidates = (None, ()) if times_said.value is None else resolve_time(ctx, times_said.value)
     refused_time = None if times_said.refused is None else resolve_time(ctx, times_said.refused)[0]
     date_value = dates_said.value
@@ -132,20 +135,19 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
     """Drop what only may be a date or time where nothing speaks for it."""
     sure_date = any(span.category in {"DATE", "MOMENT"} for span in spans)
     sure_time = any(span.category in {"TIME", "MOMENT"} for span in spans)
-    covered = sum(span.end - span.start for span in spans)
-    said = [word for word in words if word != BREAK and word not in grammar.fillers]
-    is_alone = covered >= len(said)
+    covered = {index for span in spans for index in range(span.start, span.end)}
+    is_alone = all(index in covered or word == BREAK or word in grammar.fillers for index, word in enumerate(words))
     kept: list[Span] = []
     for index, span in enumerate(spans):
         match span.category:
             case "IGNORE":
                 continue
             case "MAYBESLIP":
-                if is_alone:
+                if is_alone and len(spans) == 1:
                     kept.append(replace(span, category="TIME"))
             case "MAYBETIME":
                 is_thing = " ".join(words[span.start : span.end]) in grammar.pronouns
-                if is_thing and not (is_alone or (asked.time and not asked.offers)):
+                if is_thing and not ((is_alone and len(spans) == 1) or (asked.time and not asked.offers)):
                     continue
                 is_long = span.end - span.start > 1
                 beside = _beside(spans, index, words, DATE_LIKE | TIME_LIKE)
@@ -219,11 +221,11 @@ class _Track(Generic[T]):
         self.is_corrected = False
         self.last_end = 0
 
-    def take(self, value: T, span: Span) -> None:
-        gap = self._gap(span.start)
+    def take(self, value: T, span: Span, previous_end: int) -> None:
+        gap = self._gap(self.last_end, span.start)
         if self.value is None:
             self.value = value
-            if self.refused is not None or (self.last_end == 0 and "marks.instead" in gap):
+            if self.refused is not None or "marks.instead" in self._gap(previous_end, span.start):
                 self.is_corrected = True
         elif "marks.correct" in gap or "marks.instead" in gap:
             self.value, self.is_corrected = value, True
@@ -241,8 +243,8 @@ class _Track(Generic[T]):
             self.refused, self.value = value, None
         self.last_end = span.end
 
-    def _gap(self, start: int) -> dict[str, tuple[int, int]]:
-        text = " ".join(self.words[self.last_end : start])
+    def _gap(self, end: int, start: int) -> dict[str, tuple[int, int]]:
+        text = " ".join(self.words[end:start])
         return self.grammar.gap_phrases.find(f" {text} ") if text else {}
 
 

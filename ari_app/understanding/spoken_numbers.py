@@ -57,6 +57,8 @@ def _from_number(value: Value) -> Iterable[tuple[str, Value]]:
 def _from_ordinal(value: Value) -> Iterable[tuple[str, Value]]:
     if isinstance(value, int) and 1 <= value <= 31:
         yield "ORDDAY", value
+    elif isinstance(value, int) and 31 < value < 100:
+        yield "ORDBAD", value
 
 
 DERIVED: dict[str, Callable[[Value], Iterable[tuple[str, Value]]]] = {"NUM": _from_number, "ORDINAL": _from_ordinal}

@@ -287,6 +287,17 @@ def half_hours(ctx: ReadingContext, n: int) -> int:
 
 
 @action
+def this_time(ctx: ReadingContext, d: DateValue) -> Moment:
+    """ "this time tomorrow"."""
+    return Moment(d, at(ctx, Clock(ctx.now.hour, ctx.now.minute, "24")))
+
+
+@action
+def this_time_plus(ctx: ReadingContext, days: str) -> Moment:
+    return this_time(ctx, one_day(shifted(ctx.today, int(days))))
+
+
+@action
 def iso_moment(ctx: ReadingContext, x: tuple[int, int, int, int, int]) -> Moment:
     return Moment(iso_date(ctx, x[0], x[1], x[2]), at(ctx, Clock(x[3], x[4], "24")))
 
