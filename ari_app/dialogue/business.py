@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, time, timedelta
+from datetime import date, time
 from zoneinfo import ZoneInfo
 
+from ari_app.booking.build import resources_from, services_from
 from ari_app.booking.model import DaySpan, Resource, Service, Week
 from ari_app.config import WEEKDAYS, Settings
-from ari_app.config import Week as WeekSettings
 from ari_app.dialogue.acts import Customer
 from ari_app.prompts.catalogue import Catalogue, catalogue
 from ari_app.prompts.spoken import spoken_text, spoken_time
@@ -100,33 +100,12 @@ def vocabulary_for(business: Business, customer: Customer | None) -> Vocabulary:
 def business_from(settings: Settings) -> Business:
     """The conversation's view of the settings."""
     at = settings.business
-    hours = _week(at.hours)
+    hours: Week = tuple(tuple(DaySpan(span.start, span.end) for span in at.hours.get(day, ())) for day in WEEKDAYS)
     services = {
-        service.id: Service(
-            id=service.id,
-            name=service.name,
-            duration=timedelta(minutes=service.duration_min),
-            groups=service.resources,
-            buffer_before=timedelta(minutes=service.buffer_before_min),
-            buffer_after=timedelta(minutes=service.buffer_after_min),
-            granularity=timedelta(minutes=service.granularity_min),
-            lead_time=timedelta(minutes=service.lead_time_min),
-            horizon=timedelta(days=service.horizon_days),
-            price=spoken_text(service.price, at.locale),
-        )
-        for service in settings.services
+        name: replace(service, price=spoken_text(service.price, at.locale))
+        for name, service in services_from(settings).items()
     }
-    resources = {
-        resource.id: Resource(
-            id=resource.id,
-            name=resource.name,
-            calendar=resource.calendar,
-            hours=_week(resource.hours) if resource.hours is not None else hours,
-            breaks=_week(resource.breaks),
-            capacity=resource.capacity,
-        )
-        for resource in settings.resources
-    }
+    resources = resources_from(settings)
     weeks = [hours, *(resource.hours for resource in resources.values())]
     spans = [span for week in weeks for day in week for span in day]
     return Business(
@@ -153,10 +132,6 @@ def business_from(settings: Settings) -> Business:
         hold_on_s=settings.turns.hold_on_s,
         sends_texts=settings.sms.gateway != "none",
     )
-
-
-def _week(week: WeekSettings) -> Week:
-    return tuple(tuple(DaySpan(span.start, span.end) for span in week.get(day, ())) for day in WEEKDAYS)
 
 
 def _joint(weeks: list[Week]) -> Week:

@@ -62,6 +62,8 @@ def openings_found(turn: Turn, event: OpeningsFound) -> Outcome:
         wished = exact_match(state.wanted, fitting)
         if wished is not None:
             return propose(turn, wished)
+        if event.is_wish_taken:
+            _explain(turn, event)
         is_vague = state.wanted.time is None or not state.wanted.time.is_point
         return offer(turn, fitting, is_spread=is_vague)
     if not state.is_widened:
