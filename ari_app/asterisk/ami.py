@@ -201,10 +201,6 @@ class Ami:
         parts = (part.split("/", 2)[-1] for part in found.split("&") if part.startswith("PJSIP/"))
         return [uri for uri in parts if _SIP_CONTACT.fullmatch(uri)]
 
-    async def pjsip_contacts(self, endpoint: str) -> list[str]:
-        """The same as `contacts`."""
-        return await self.contacts(endpoint)
-
     async def queue(self, name: str) -> QueueState | None:
         """A queue's state; None: there is no such queue."""
         answers = await self._ask_list({"Action": "QueueStatus", "Queue": _name(name)})

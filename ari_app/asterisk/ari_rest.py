@@ -256,14 +256,20 @@ class AriRest:
     async def request(
         self, method: str, path: str, query: Query | None = None, *, variables: Mapping[str, str] | None = None
     ) -> bytes:
-        """One REST call below /ari; empty and None query values are left out.
+        """One REST call below /ari; empty and None parameters are left out.
 
-        Raises AriUnavailable (no answer within request_timeout_s), ChannelGone (404, 409, 412) or AriRefused.
-        Cancelling may leave the call done or not done.
+        What POST and PUT carry goes as a JSON body: Asterisk refuses a request line of more than 4 kB, and names stay
+        out of addresses. Raises AriUnavailable (no answer within request_timeout_s), ChannelGone (404, 409, 412) or
+        AriRefused. Cancelling may leave the call done or not done.
         """
-        given = {key: _shown(value) for key, value in (query or {}).items() if value not in (None, "")}
-        url = URL(f"{self.url}/ari{path}", encoded=True).with_query(given)
-        body = {"variables": {key: _one_line(value) for key, value in variables.items()}} if variables else None
+        given = {key: value for key, value in (query or {}).items() if value not in (None, "")}
+        body: dict[str, object] | None = None
+        url = URL(f"{self.url}/ari{path}", encoded=True)
+        if method in ("POST", "PUT"):
+            lines = {key: _one_line(value) for key, value in (variables or {}).items()}
+            body = {**given, **({"variables": lines} if lines else {})} or None
+        else:
+            url = url.with_query({key: _shown(value) for key, value in given.items()})
         try:
             async with self.session.request(method, url, json=body) as response:
                 answer = await response.read()

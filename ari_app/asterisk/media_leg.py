@@ -102,8 +102,9 @@ class MediaLeg:
     async def frames(self) -> AsyncIterator[bytes]:
         """What the far end says, as 640-byte frames, from the oldest unread; one reader at a time.
 
-        When 5 s are unread the oldest frame is dropped (`frames_dropped`). Ends when the leg is closed by us; raises
-        MediaClosed when the socket is lost.
+        When 5 s are unread the oldest frame is dropped (`frames_dropped`). None come while the far end sends none: a
+        two-party bridge passes on what it gets, so time without frames counts as silence. Ends when the leg is closed
+        by us; raises MediaClosed when the socket is lost.
         """
         while True:
             while self._inbound:

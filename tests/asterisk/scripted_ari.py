@@ -21,9 +21,11 @@ class Asked:
 
     method: str
     path: str
-    query: dict[str, str]
+    query: dict
+    """Parameters, from the address and from a JSON body."""
     body: str
     authorization: str
+    address: str
 
 
 @dataclass
@@ -235,8 +237,9 @@ class ScriptedAri:
     async def _rest(self, request: web.Request) -> web.StreamResponse:
         path = "/" + request.match_info["path"]
         body = await request.text()
+        given = {**request.query, **(json.loads(body) if body else {})}
         self.asked.append(
-            Asked(request.method, path, dict(request.query), body, request.headers.get("Authorization", ""))
+            Asked(request.method, path, given, body, request.headers.get("Authorization", ""), str(request.rel_url))
         )
         if path in self.hangs:
             await asyncio.sleep(60)
@@ -244,13 +247,13 @@ class ScriptedAri:
             if key in self.answers:
                 status, answer = self.answers[key]
                 return web.json_response(answer, status=status)
-        return self._usual(request, path)
+        return self._usual(request.method, path, given)
 
-    def _usual(self, request: web.Request, path: str) -> web.Response:
+    def _usual(self, method: str, path: str, given: dict) -> web.Response:
         parts = path.strip("/").split("/")
-        match request.method, parts:
+        match method, parts:
             case "POST", ["channels", "externalMedia"]:
-                made = channel(request.query["channelId"])
+                made = channel(given["channelId"])
                 made["channelvars"] = {"MEDIA_WEBSOCKET_CONNECTION_ID": f"to-{made['id']}"}
                 self.channels[made["id"]] = made
                 return web.json_response(made)

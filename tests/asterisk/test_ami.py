@@ -64,7 +64,7 @@ async def test_contacts_are_sip_uris_and_nothing_else(ami: Ami, server: Scripted
     )
     assert await ami.contacts("softphone-1") == ["sip:a@127.0.0.1:5070;transport=udp", "sip:b@[::1]:5060"]
     server.answers["Getvar"] = value("")
-    assert await ami.pjsip_contacts("softphone-1") == []
+    assert await ami.contacts("softphone-1") == []
 
 
 async def test_a_queue_is_read_whole(ami: Ami, server: ScriptedAmi) -> None:

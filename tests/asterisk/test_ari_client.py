@@ -44,6 +44,17 @@ async def test_a_variable_is_one_line_whatever_a_caller_is_called(ari: AriClient
     assert server.asked[-1].query == {"variable": "NAME", "value": 'J  X: "é"&value=2 😀'}
 
 
+async def test_what_may_be_long_or_private_is_not_in_the_address(ari: AriClient, server: ScriptedAri) -> None:
+    body = "Zahnärztin 😀\n" * 300
+    await ari.send_message(to="pjsip:x/sip:x@y", sender="sip:b@c", body=body, variables={"A": "1\r\n2"})
+    asked = server.asked[-1]
+    assert asked.query == {"to": "pjsip:x/sip:x@y", "from": "sip:b@c", "body": body, "variables": {"A": "1  2"}}
+    assert asked.address == "/ari/endpoints/sendMessage"
+    server.channels["c"] = channel("c")
+    await ari.hangup("c", "busy")
+    assert server.asked[-1].address == "/ari/channels/c?reason=busy"
+
+
 async def test_a_variable_that_is_not_set_is_empty_and_a_channel_that_is_not_there_is_gone(
     ari: AriClient, server: ScriptedAri
 ) -> None:
