@@ -27,6 +27,8 @@ def pressed(business: Business, state: State, digits: str) -> CallerAct:
         return replace(act, intents=(Intent.OPERATOR,))
     if digits == "*":
         return replace(act, intents=(Intent.REPEAT,))
+    if not (digits.isascii() and digits.isdecimal()):
+        return act
     match state.question:
         case Question.TASK | Question.MORE:
             return _intent(act, _TASK_KEYS.get(digits))
@@ -57,7 +59,7 @@ def pressed(business: Business, state: State, digits: str) -> CallerAct:
 
 def keyed_day(digits: str, today: date, locale: str) -> date | None:
     """Four digits as day and month (month and day in American), the next such day from `today` on; None: no day."""
-    if len(digits) != 4 or not digits.isdecimal():
+    if len(digits) != 4 or not (digits.isascii() and digits.isdecimal()):
         return None
     first, second = int(digits[:2]), int(digits[2:])
     day, month = (second, first) if locale in MONTH_FIRST_LOCALES else (first, second)

@@ -344,3 +344,18 @@ def cleaning_on_friday() -> Appointment:
     return Appointment(
         "seed-1", "cleaning", start, start + timedelta(minutes=30), ("anna",), "+447700900001", "Maria Jones"
     )
+
+
+@pytest.fixture(scope="session")
+def english_tables() -> dict:
+    return ENGLISH
+
+
+@pytest.fixture(scope="session")
+def german_tables() -> dict:
+    return GERMAN
+
+
+@pytest.fixture(scope="session")
+def now() -> datetime:
+    return NOW

@@ -1,5 +1,6 @@
 """Whole conversations as text, out of `tests/dialogues/*.yaml`: real interpreter, real policy, real openings."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
@@ -62,7 +63,7 @@ def test_conversation(script: dict, english: Business, german: Business, new_des
         pytest.fail("\n".join([*transcript, f"   {exc}"]), pytrace=False)
 
 
-def _play(call, turn: dict, business: Business, customer: a.Customer | None, transcript: list[str]) -> None:  # noqa: ANN001
+def _play(call, turn: dict, business: Business, customer: a.Customer | None, transcript: list[str]) -> None:
     [(kind, given)] = [(key, turn[key]) for key in ("c", "press", "silence") if key in turn]
     transcript.append(f"C: {given}")
     match kind:
@@ -88,7 +89,7 @@ def _play(call, turn: dict, business: Business, customer: a.Customer | None, tra
         assert piece.casefold() not in call.words[-1].casefold(), f"heard: {piece}"
 
 
-def _check(then: dict, call, desk, before: list[Appointment]) -> None:  # noqa: ANN001
+def _check(then: dict, call, desk, before: list[Appointment]) -> None:
     held = {
         f"{each.service} {each.start:%Y-%m-%d %H:%M}" for each in desk.appointments if each.name != "Somebody Faster"
     }
@@ -115,7 +116,7 @@ def _shown(act: CallerAct) -> str:
     return ", ".join(f"{name}={getattr(act, name)!r}" for name in names if getattr(act, name) != getattr(blank, name))
 
 
-def _ending(call) -> str:  # noqa: ANN001
+def _ending(call) -> str:
     match call.ending:
         case a.HandOff(reason):
             return f"human {reason}"
@@ -125,7 +126,7 @@ def _ending(call) -> str:  # noqa: ANN001
 
 
 def _was_never_said_twice_running(words: list[str]) -> None:
-    for first, second in zip(words, words[1:], strict=False):
+    for first, second in itertools.pairwise(words):
         assert not first or first != second, f"said twice running: {first}"
 
 
@@ -135,7 +136,7 @@ def _business(script: dict, business: Business) -> Business:
     return replace(changed, max_misunderstandings=script.get("misunderstandings", changed.max_misunderstandings))
 
 
-def _prepare(desk, script: dict, business: Business) -> None:  # noqa: ANN001
+def _prepare(desk, script: dict, business: Business) -> None:
     for index, text in enumerate(script.get("busy", [])):
         desk.block(_appointment(business, text, 100 + index))
     for each in script.get("full", []):

@@ -1,5 +1,6 @@
 """Any sequence of caller acts, any answers of the desk: what must hold whatever happens."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime, time, timedelta
@@ -25,6 +26,7 @@ from ari_app.understanding.meaning import (
     YesNo,
 )
 
+EXAMPLES = int(os.environ.get("ARI_APP_WALKS", "80"))
 MAX_WITHOUT_PROGRESS = 3
 HUMAN_QUESTIONS = {Question.HUMAN, Question.NO_OPENINGS}
 SERVICES = ["cleaning", "checkup", "filling"]
@@ -278,7 +280,7 @@ class Walk(RuleBasedStateMachine):
                 assert isinstance(last, a.KeepCallback | a.HangUp)
 
     def teardown(self) -> None:
-        """Whatever went before: a caller who is never understood, and a desk that always fails, still come to an end."""
+        """Whatever went before: a caller who is never understood and a desk that always fails come to an end."""
         if not hasattr(self, "last"):
             return
         for event in (a.CallerSpoke(CallerAct(text="mumble"), self.now), a.CallerSilent(self.now)):
@@ -327,7 +329,7 @@ def test_any_walk_ends_well(language: str, request: pytest.FixtureRequest, clean
     walk = type("WalkOfOneBusiness", (Walk,), {"business": business, "appointment": cleaning_on_friday})
     case = walk.TestCase
     case.settings = settings(
-        max_examples=150,
+        max_examples=EXAMPLES,
         stateful_step_count=60,
         deadline=None,
         suppress_health_check=list(HealthCheck),
