@@ -6,6 +6,7 @@ from icalendar import Calendar, Component
 
 from ari_app.booking.calendar_store import StoredObject
 from ari_app.booking.model import KeptCallback
+from ari_app.booking.vevent import decoded
 
 _CLOSED = {"COMPLETED", "CANCELLED"}
 
@@ -49,7 +50,7 @@ def _todo(item: StoredObject) -> Component | None:
 
 
 def _text(todo: Component, name: str) -> str:
-    return str(todo.get(name, "")).strip()
+    return decoded(str(todo.get(name, ""))).strip() if name.startswith("X-") else str(todo.get(name, "")).strip()
 
 
 def _due(todo: Component) -> datetime | None:

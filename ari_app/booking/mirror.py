@@ -40,7 +40,7 @@ class _Copy:
     """Monotonic time at which the last whole refresh began."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     touched: set[str] = field(default_factory=set)
-    """Hrefs that our own steps wrote while a refresh was under way."""
+    """Hrefs that our own steps wrote since the last refresh began: to be looked at by the next one."""
 
 
 class Mirror:
@@ -145,16 +145,19 @@ class Mirror:
             if not copy.is_stale and self._age_s(copy) <= max_age_s:
                 return
             began_s = time.monotonic()
-            copy.touched.clear()
             was_stale, copy.is_stale = copy.is_stale, False
+            pending, copy.touched = copy.touched, set()
             try:
-                await self._take_in(resource, copy)
+                await self._take_in(resource, copy, pending)
             except BaseException:
                 copy.is_stale = was_stale
+                copy.touched |= pending
                 raise
             copy.refreshed_s, copy.is_loaded = began_s, True
 
-    async def _take_in(self, resource: str, copy: _Copy) -> None:
+    async def _take_in(self, resource: str, copy: _Copy, pending: set[str]) -> None:
+        """Take in what changed, and look at what our own steps wrote: an event made and deleted again between two
+        tokens is in no server's list of changes."""
         calendar = self._diary.resources[resource].calendar
         try:
             changes = await self._store.changes(calendar, copy.token)
@@ -163,14 +166,12 @@ class Mirror:
             log.info("calendar.token_expired", resource=resource)
             changes, is_whole = await self._store.changes(calendar, ""), True
         wanted, gone = _difference(copy, changes, is_whole=is_whole)
+        wanted |= pending
         found = await self._fetched(resource, calendar, sorted(wanted))
-        again = copy.touched & (wanted | gone)
-        if again:
-            found |= await self._fetched(resource, calendar, sorted(again))
-        for href in (wanted | gone) - found.keys():
+        for href in (wanted | gone) - found.keys() - copy.touched:
             copy.shelf.drop(href)
-        for href, kept in found.items():
-            copy.shelf.put(href, kept)
+        for href in found.keys() - copy.touched:
+            copy.shelf.put(href, found[href])
         copy.token = changes.token
 
     async def _fetched(self, resource: str, calendar: str, hrefs: list[str]) -> dict[str, Kept]:
@@ -190,12 +191,11 @@ class Mirror:
         for copy in self._copies.values():
             if reading.start - copy.shelf.reading.start >= 86400:
                 async with copy.lock:
-                    copy.touched.clear()
+                    before = set(copy.touched)
                     later = await asyncio.to_thread(rolled, copy.shelf, reading)
-                    for href in copy.touched:
+                    for href in copy.touched - before:
                         later.drop(href)
                     copy.shelf, copy.is_stale = later, True
-                    copy.token = "" if copy.touched else copy.token
 
     def _age_s(self, copy: _Copy) -> float:
         return time.monotonic() - copy.refreshed_s

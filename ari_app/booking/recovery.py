@@ -11,10 +11,11 @@ from datetime import timedelta
 import structlog
 
 from ari_app.booking.journalled import Journalled
-from ari_app.booking.plan import Plan
+from ari_app.booking.model import Appointment
+from ari_app.booking.plan import Plan, parts_of
 from ari_app.booking.steps import CalendarSteps
 from ari_app.errors import BookingError
-from ari_app.store.booking_journal import Step, StepKind
+from ari_app.store.booking_journal import Step
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +42,8 @@ class Recovery:
 
     async def _settle(self, step: Step, plan: Plan) -> bool:
         """Finish or undo one step; False where it must be looked at again."""
-        if plan.kind is not StepKind.BOOK and await self._has_happened(plan):
-            await self._steps.remove(await self._steps.current(plan.old_parts))
+        if plan.old is not None and await self._has_happened(plan, plan.old):
+            await self._steps.remove(await self._steps.still_there(plan.old))
             log.info("booking.step_finished", key=step.key, kind=plan.kind.value)
             return await self._journalled.done(plan)
         if plan.request is not None:
@@ -54,8 +55,8 @@ class Recovery:
         log.info("booking.step_undone", key=step.key, kind=plan.kind.value)
         return await self._journalled.undone(plan)
 
-    async def _has_happened(self, plan: Plan) -> bool:
+    async def _has_happened(self, plan: Plan, old: Appointment) -> bool:
         """Whether the old event is gone, and (for a move) the new one stands."""
-        if all(await self._steps.present(plan.old_parts)):
+        if len(await self._steps.still_there(old)) == len(parts_of(old)):
             return False
         return plan.request is None or await self._steps.is_standing(plan)

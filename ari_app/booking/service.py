@@ -7,7 +7,7 @@ hold in the store -> fresh look -> PUT with `If-None-Match: *` -> second look ->
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -182,40 +182,42 @@ class BookingService:
         known = await self._opened(plan, sms_text)
         if known is not None:
             return known.appointment() if known.request is not None else None
+        work = _Work(plan)
         try:
             async with asyncio.timeout(_STEP_S):
-                plan = await self._on_calendar(plan)
+                await self._on_calendar(work)
         except (CalendarUnavailable, StoreUnavailable, TimeoutError) as exc:
-            await self._leave(plan)
-            raise CalendarUnavailable(self._store.url(plan.parts[0].href), str(exc) or "too slow") from exc
+            await self._leave(work.plan)
+            raise CalendarUnavailable(self._store.url(work.plan.parts[0].href), str(exc) or "too slow") from exc
         except BookingError:
             self._mirror.invalidate()
-            await self._take_back(plan)
+            await self._take_back(work.plan)
             raise
-        return await self._confirmed(plan)
+        return await self._confirmed(work.plan)
 
-    async def _on_calendar(self, plan: Plan) -> Plan:
-        if plan.old is not None:
-            await self._steps.check_unchanged(plan.old_parts)
-        await self._steps.check_free(plan)
-        for index in range(len(plan.parts)):
-            plan = await self._put(plan, index)
-        plan = replace(plan, parts=await self._steps.verify(plan))
-        if plan.old is not None:
-            await self._steps.remove(plan.old_parts)
-        return plan
+    async def _on_calendar(self, work: "_Work") -> None:
+        if work.plan.old is not None:
+            await self._steps.check_unchanged(work.plan.old_parts)
+        await self._steps.check_free(work.plan)
+        for index in range(len(work.plan.parts)):
+            await self._put(work, index)
+        work.plan = replace(work.plan, parts=await self._steps.verify(work.plan))
+        if work.plan.old is not None:
+            await self._steps.remove(work.plan.old_parts)
 
-    async def _put(self, plan: Plan, index: int) -> Plan:
+    async def _put(self, work: "_Work", index: int) -> None:
         for attempt in range(1, 100):
-            if made := await self._steps.put(plan, index, now=self.now()):
-                return plan.with_part(index, made)
-            place = self._steps.next_place(plan, index, attempt)
+            if made := await self._steps.put(work.plan, index, now=self.now()):
+                work.plan = work.plan.with_part(index, made)
+                return
+            place = self._steps.next_place(work.plan, index, attempt)
             if place is None:
                 break
-            plan = plan.with_part(index, place)
-            if not await self._journalled.note(plan):
+            elsewhere = work.plan.with_part(index, place)
+            if not await self._journalled.note(elsewhere):
                 break
-        raise OpeningTaken(f"{plan.opening.start:%Y-%m-%d %H:%M}: no place left for an event")
+            work.plan = elsewhere
+        raise OpeningTaken(f"{work.plan.opening.start:%Y-%m-%d %H:%M}: no place left for an event")
 
     async def _confirmed(self, plan: Plan) -> Appointment:
         if not await self._journalled.done(plan):
@@ -359,6 +361,13 @@ class BookingService:
             await self._mirror.refresh(max_age_s=_FRESH_S / 2)
         except BookingError as exc:
             log.warning("calendar.refresh_failed", reason=str(exc))
+
+
+@dataclass(slots=True)
+class _Work:
+    """A step under way: the plan as it is by now, whatever ends it."""
+
+    plan: Plan
 
 
 def _joined(found: list[Appointment], now: datetime) -> tuple[Appointment, ...]:

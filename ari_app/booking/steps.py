@@ -9,6 +9,7 @@ may have been told already. A person's event always stays.
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,9 +19,9 @@ from ari_app.booking.busy import Reading, UnreadableObject, read_object
 from ari_app.booking.calendar_store import CalendarStore, ObjectExists, ObjectGone, StoredObject
 from ari_app.booking.ics_lines import Block, TooMuch, read_lines
 from ari_app.booking.mirror import Mirror
-from ari_app.booking.model import AppointmentPart
-from ari_app.booking.plan import Plan
-from ari_app.booking.vevent import key_of, summary, to_ics
+from ari_app.booking.model import Appointment, AppointmentPart
+from ari_app.booking.plan import Plan, parts_of
+from ari_app.booking.vevent import key_of, summary, to_ics, uid_of
 from ari_app.errors import AppointmentChanged, CalendarUnavailable, OpeningTaken
 
 log = structlog.get_logger(__name__)
@@ -105,21 +106,20 @@ class CalendarSteps:
         for part in plan.parts:
             await self._undo_part(plan, part)
 
-    async def present(self, parts: Iterable[AppointmentPart]) -> list[bool]:
-        """Which of these events are there, changed or not."""
-        return [await self._store.get(part.href) is not None for part in parts]
+    async def still_there(self, old: Appointment) -> tuple[AppointmentPart, ...]:
+        """Those of an appointment's events that are there, changed or not, with the ETags that they have now.
+
+        An href is used again once its event is gone: what counts is whose event lies there.
+        """
+        found = [(part, await self._store.get(part.href)) for part in parts_of(old)]
+        return tuple(
+            replace(part, etag=there.etag) for part, there in found if there is not None and _uid(there) == old.uid
+        )
 
     async def is_standing(self, plan: Plan) -> bool:
         """Whether all of the plan's own events are there, changed or not."""
         found = [await self._store.get(part.href) for part in plan.parts]
         return all(there is not None and _key(there) == plan.key for there in found)
-
-    async def current(self, parts: Iterable[AppointmentPart]) -> tuple[AppointmentPart, ...]:
-        """The same events with the ETags that they have now; those that are gone are left out."""
-        found = [(part, await self._store.get(part.href)) for part in parts]
-        return tuple(
-            AppointmentPart(part.resource, part.href, there.etag) for part, there in found if there is not None
-        )
 
     def enter(self, plan: Plan, *, now: datetime) -> None:
         """Let the mirror know what was made, without waiting for its next poll."""
@@ -228,6 +228,11 @@ class CalendarSteps:
 def _key(item: StoredObject) -> str:
     event = _event(item)
     return "" if event is None else key_of(event)
+
+
+def _uid(item: StoredObject) -> str:
+    event = _event(item)
+    return "" if event is None else uid_of(event)
 
 
 def _event(item: StoredObject) -> Block | None:

@@ -22,6 +22,8 @@ _NAMESPACE = UUID("6e6f7e1a-5f0c-5a3e-9d0b-6172695f6170")
 _LONGEST_NAME = 120
 _LONGEST_FACT = 255
 _LONGEST_ABOUT = 1000
+_ESCAPED_IN_TEXT = re.compile(r'[%\\;,"]')
+_ENCODED = re.compile(r"%(25|5C|3B|2C|22)")
 _PHONE = re.compile(r"\+\d(?:[ ()./-]{0,2}\d){6,14}(?!\d)")
 
 
@@ -61,7 +63,7 @@ def to_ics(request: BookingRequest, service_name: str, index: int, *, now: datet
     }
     for fact, value in facts.items():
         if value:
-            event.add(f"x-ari-app-{fact}", one_line(value, _LONGEST_FACT))
+            event.add(f"x-ari-app-{fact}", encoded(one_line(value, _LONGEST_FACT)))
     return _wrapped(event)
 
 
@@ -90,9 +92,9 @@ def callback_to_ics(callback: KeptCallback, *, now: datetime) -> str:
     todo.add("status", "NEEDS-ACTION")
     for fact in ("number", "name", "about", "preferred"):
         if value := one_line(getattr(callback, fact), _LONGEST_ABOUT):
-            todo.add(f"x-ari-app-{fact}", value)
+            todo.add(f"x-ari-app-{fact}", encoded(value))
     if callback.call_id:
-        todo.add("x-ari-app-call", one_line(callback.call_id))
+        todo.add("x-ari-app-call", encoded(one_line(callback.call_id)))
     return _wrapped(todo)
 
 
@@ -101,14 +103,24 @@ def is_ours(event: Block) -> bool:
     return event.value("UID").strip().endswith(UID_HOST) or bool(event.line("X-ARI-APP-KEY"))
 
 
+def fact_of(event: Block, fact: str) -> str:
+    """What we wrote as X-ARI-APP-`fact`; "" where it isn't there."""
+    return decoded(event.text(f"X-ARI-APP-{fact}"))
+
+
 def key_of(event: Block) -> str:
     """The wish that this event answers; "" where it isn't ours."""
-    return event.text("X-ARI-APP-KEY")
+    return fact_of(event, "KEY")
+
+
+def uid_of(event: Block) -> str:
+    """The appointment that this event belongs to: its own UID where it isn't ours."""
+    return fact_of(event, "APPOINTMENT") or event.value("UID").strip()
 
 
 def service_of(event: Block, services: Mapping[str, Service]) -> str | None:
     """The service it is for: as written by us, else the one whose name its title holds."""
-    written = event.text("X-ARI-APP-SERVICE")
+    written = fact_of(event, "SERVICE")
     if written in services:
         return written
     title = event.text("SUMMARY").casefold()
@@ -118,7 +130,7 @@ def service_of(event: Block, services: Mapping[str, Service]) -> str | None:
 
 def number_of(event: Block) -> str:
     """The caller's number: as written by us, else the first international one in its texts; "" where there is none."""
-    if written := event.text("X-ARI-APP-NUMBER"):
+    if written := fact_of(event, "NUMBER"):
         return written
     for name in ("SUMMARY", "LOCATION", "DESCRIPTION"):
         if found := _PHONE.search(event.text(name)):
@@ -140,21 +152,31 @@ def to_appointment(
     number = number_of(event)
     if not number and not is_ours(event):
         return None
-    uid = event.value("UID").strip()
-    resources = tuple(event.text("X-ARI-APP-RESOURCES").split()) or (resource,)
+    resources = tuple(fact_of(event, "RESOURCES").split()) or (resource,)
     return Appointment(
-        uid=event.text("X-ARI-APP-APPOINTMENT") or uid,
+        uid=uid_of(event),
         service=service_of(event, services),
         start=start,
         end=end,
         resources=resources if resource in resources else (resource,),
         number=number,
-        name=event.text("X-ARI-APP-NAME"),
+        name=fact_of(event, "NAME"),
         href=href,
         etag=etag,
         title=event.text("SUMMARY"),
         parts=(AppointmentPart(resource, href, etag),),
     )
+
+
+def encoded(value: str) -> str:
+    """A value for an X- property, percent-encoded where TEXT would be escaped: servers escape unknown properties
+    once, twice or not at all."""
+    return _ESCAPED_IN_TEXT.sub(lambda found: f"%{ord(found[0]):02X}", value)
+
+
+def decoded(value: str) -> str:
+    """The value that was encoded."""
+    return _ENCODED.sub(lambda found: chr(int(found[1], 16)), value)
 
 
 def one_line(text: str, longest: int = _LONGEST_NAME) -> str:
