@@ -63,16 +63,16 @@ def _prompt_marks(prompt: str, language: str) -> tuple[frozenset[str], frozenset
     return found, whole, "?" in text
 
 
-def yes_no(found: Found, prompt: Prompt, *, is_taken: bool) -> YesNo | None:
-    """The polarity of an utterance. `is_taken`: something else in it answers the question (a day, a time).
+def yes_no(found: Found, prompt: Prompt, *, is_taken: bool, is_answered: bool) -> YesNo | None:
+    """The polarity of an utterance. `is_taken`: it holds a day or time; `is_answered`: a service, choice or person.
 
     "tuesday works" and "sounds good" are a yes only to what can be answered with one; "yes" always is.
     """
     if "yes_no.yes_over_no" in found and not (prompt.is_anything_else and "yes_no.no_more" in found):
-        return YesNo.YES if prompt.is_yes_no or (prompt.is_silent and not is_taken) else None
+        return YesNo.YES if prompt.is_yes_no or (prompt.is_silent and not is_taken and not is_answered) else None
     if "yes_no.no_over_yes" in found:
         return YesNo.NO
-    no = found.get("yes_no.no")
+    no = found.get("yes_no.no") or (found.get("yes_no.slot_no") if prompt.is_yes_no else None)
     yes = found.get("yes_no.said_yes")
     if yes is None and (prompt.is_yes_no or (prompt.is_silent and not is_taken)):
         yes = found.get("yes_no.yes")
@@ -92,7 +92,12 @@ def yes_no(found: Found, prompt: Prompt, *, is_taken: bool) -> YesNo | None:
         return YesNo.NO
     if yes is not None:
         return YesNo.YES
-    if "yes_no.weak_yes" in found and prompt.is_yes_no and not is_taken and not prompt.is_anything_else:
+    if (
+        "yes_no.weak_yes" in found
+        and prompt.is_yes_no
+        and not (is_taken or is_answered)
+        and not prompt.is_anything_else
+    ):
         return YesNo.YES
     return None
 
@@ -100,7 +105,9 @@ def yes_no(found: Found, prompt: Prompt, *, is_taken: bool) -> YesNo | None:
 def intents(found: Found) -> tuple[Intent, ...]:
     """What the caller wants, in a fixed order; the more special one hides the more general."""
     wanted = {Intent(key.removeprefix("intents.")) for key in found if key.startswith("intents.")}
-    if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE}:
+    if "marks.availability" in found and Intent.REQUEST_ALTERNATIVES not in wanted:
+        wanted.add(Intent.BOOK)
+    if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE, Intent.OPERATOR}:
         wanted.discard(Intent.BOOK)
     if {Intent.CANCEL, Intent.MOVE} <= wanted:
         first = min((Intent.CANCEL, Intent.MOVE), key=lambda intent: found[f"intents.{intent.value}"][0])

@@ -139,7 +139,7 @@ def _figures(token: str, *, is_ordinal: bool) -> Iterable[tuple[str, Value]]:
         if len(token) == 2:
             yield "YEAR2", 2000 + number
         if len(token) in {3, 4} and number % 100 < 60 and number // 100 < 24:
-            yield "CLOCK4", Clock(number // 100, number % 100, "24" if len(token) == 4 and number < 1000 else "")
+            yield "CLOCK4", Clock(number // 100, number % 100, "24" if token[0] == "0" or number >= 1300 else "")
         return
     if re.fullmatch(r"\d{4}-\d{1,2}-\d{1,2}.*", token):
         yield "ISODATE", (parts[0], parts[1], parts[2])
@@ -187,7 +187,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
     if unfit:
         shown = "; ".join(f"{each.category} -> {each.action}({', '.join(sorted(each.labels))})" for each in unfit[:9])
         raise BadInput(f"{source}: rules that no action fits: {shown}")
-    lexicon = _lexicon(data["lexicon"], [*_compounds(data.get("compounds")), *_ordinals(data.get("ordinals"))])
+    lexicon = _lexicon(data["lexicon"], [*_compounds(data), *_ordinals(data.get("ordinals"))])
     services = data["services"]
     return Grammar(
         language=str(data["language"]),
@@ -242,16 +242,24 @@ def _phrasebook(data: Mapping[str, Any], only: Sequence[str] = ()) -> Phrasebook
 Entry = tuple[tuple[str, ...], str, Value]
 
 
-def _compounds(given: Mapping[str, Any] | None) -> Iterable[Entry]:
-    """Numbers that are one word with the unit first ("einundzwanzig")."""
+def _compounds(data: Mapping[str, Any]) -> Iterable[Entry]:
+    """Numbers that are one word: "einundzwanzig", "neunzehnhundertvierundachtzig"."""
+    given = data.get("compounds")
     if given is None:
         return
+    below_hundred = {int(number): str(words[0]) for number, words in data["lexicon"]["NUM"].items() if number}
     for ten, ten_word in given["tens"].items():
         for unit, unit_word in given["units"].items():
-            word = (f"{unit_word}{given['link']}{ten_word}",)
-            yield word, "NUM", ten + unit
+            word = f"{unit_word}{given['link']}{ten_word}"
+            below_hundred[ten + unit] = word
+            yield (word,), "NUM", ten + unit
             if ten + unit < 60:
-                yield word, "MIN2", ten + unit
+                yield (word,), "MIN2", ten + unit
+    for century, century_word in given["centuries"].items():
+        yield (century_word,), "YEAR", century
+        for number, word in below_hundred.items():
+            yield (f"{century_word}{word}",), "YEAR", century + number
+            yield (century_word, word), "YEAR", century + number
 
 
 def _ordinals(given: Mapping[str, Any] | None) -> Iterable[Entry]:

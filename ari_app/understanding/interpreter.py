@@ -28,6 +28,8 @@ from ari_app.understanding.values import DateValue, ReadingContext
 UNKNOWN = "[unk]"
 PHRASE_LIST_BONUS = 0.1
 EMPTY_MALUS = 0.35
+BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends"})
+"""A turn of these alone, where nothing was asked, only says "go on"."""
 
 
 def interpret(
@@ -122,10 +124,18 @@ class _Sentence:
         rank = self._rank(said)
         picked = answers.choice(found, expected.offered, said.date, said.time, resource.id, rank)
         option = answers.option(self.tokens.words, expected.options, found, rank) if expected.options else None
-        polarity = answers.yes_no(found, prompt, is_taken=said.date is not None or said.time is not None)
+        polarity = answers.yes_no(
+            found,
+            prompt,
+            is_taken=said.date is not None or said.time is not None,
+            is_answered=bool(service.ids or resource.ids or picked is not None or option is not None)
+            or "names.any_resource" in found,
+        )
         wish = answers.preference(found)
         polarity = self._clean(polarity, said, found, picked, service.id, wish)
         intents, topic = self._intents(found, polarity)
+        if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
+            polarity = None
         name, letters, digits = self._spelling(said, found, words, polarity, bool(intents))
         rejected, corrected = self._taken_back(said, found, polarity, service.id)
         unknown = None if service.ids or _is_other_task(intents) else self._unknown_service(words, found)
@@ -137,7 +147,8 @@ class _Sentence:
         if "choices.either" in found and not expected.offered and day is None and clock is None:
             day = DateRange(None, None) if Slot.DATE in expected.slots else None
             clock = TimeRange(None, None) if Slot.TIME in expected.slots else None
-            polarity = polarity if "yes_no.said_yes" in found or polarity is YesNo.NO else None
+            if (day, clock) != (None, None) and "yes_no.said_yes" not in found and polarity is YesNo.YES:
+                polarity = None
         act = CallerAct(
             text=self.text,
             intents=intents,
@@ -162,7 +173,8 @@ class _Sentence:
             corrected=corrected,
             explanation=(f"normalised: {self.tokens.text}", *said.notes, *(f"phrase: {key}" for key in found)),
         )
-        if act.is_empty and all(word in self.grammar.fillers for word in words):
+        is_assent = set(found) <= BACKCHANNEL and "yes_no.weak_yes" in found
+        if act.is_empty and (is_assent or all(word in self.grammar.fillers for word in words)):
             return replace(act, is_backchannel=True)
         return act
 
@@ -198,7 +210,9 @@ class _Sentence:
         is_about_time = bool(
             expected.offered or expected.time is not None or (expected.confirming and expected.confirming.start)
         )
+        hours = frozenset(offer.start.hour % 12 for offer in expected.offered)
         return reading.Asked(
+            hours=hours,
             date=Slot.DATE in expected.slots,
             time=Slot.TIME in expected.slots or (is_about_time and Slot.CHOICE not in expected.slots),
             offers=max(len(expected.offered), len(expected.options)),
@@ -364,6 +378,10 @@ class _Sentence:
             if named and not all(word in self.grammar.service_noise for word in named) and len(named) <= 4:
                 return " ".join(named)
         return None
+
+
+def _tells_a_task(intents: tuple[Intent, ...]) -> bool:
+    return bool(set(intents) & {Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.ENQUIRE})
 
 
 def _is_other_task(intents: tuple[Intent, ...]) -> bool:

@@ -12,7 +12,7 @@ from ari_app.understanding.grammar import Grammar
 from ari_app.understanding.meaning import DateRange, TimeOfDay, TimeRange
 from ari_app.understanding.spoken_numbers import DERIVED
 from ari_app.understanding.tokens import BREAK, Tokens
-from ari_app.understanding.values import Clock, DateValue, Moment, Negated, ReadingContext, TimeValue
+from ari_app.understanding.values import Clock, DateValue, Moment, Negated, ReadingContext, TimeValue, Value
 
 GOALS = {
     "MOMENT": 1,
@@ -39,6 +39,8 @@ class Asked:
     time: bool = False
     offers: int = 0
     """How many things were offered: "the second" may be one of them."""
+    hours: frozenset[int] = frozenset()
+    """The hours (0-11) of what was offered: "ten" is a time then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
                     or "marks.instead" in before
                     or beside
                     or (is_long and (sure_date or not asked.date))
-                    or (is_alone and not asked.offers)
+                    or (is_alone and _is_hour(span.value, asked))
                 ):
                     kept.append(replace(span, category="TIME"))
             case "MAYBEDATE" | "BAREDAY":
@@ -179,6 +181,13 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
             case _:
                 kept.append(span)
     return kept
+
+
+def _is_hour(value: Value, asked: Asked) -> bool:
+    """Whether a number said alone is a time and not the place of something offered."""
+    if not asked.offers or not isinstance(value, TimeValue) or value.first is None:
+        return True
+    return value.first.hour % 12 in asked.hours or value.first.hour > asked.offers
 
 
 def _beside(spans: Sequence[Span], index: int, words: Sequence[str], kinds: frozenset[str]) -> bool:

@@ -70,9 +70,9 @@ def halved(ctx: ReadingContext, c: Clock, half: str) -> Clock | None:
 @action
 def in_part(ctx: ReadingContext, c: Clock, part: str) -> Clock:
     """ "three in the afternoon", "evening 6:15", "quarter to twelve in the morning"."""
-    if c.half:
+    if c.half or len(c.candidates()) == 1:
         return c
-    _, late = c.candidates()
+    late = c.candidates()[1]
     if part in MORNING_PARTS or part == "before_lunch":
         return Clock(c.hour, c.minute, "pm" if c.hour == 12 and ctx.opens <= late <= ctx.closes else "am")
     if part == "night":
@@ -308,7 +308,7 @@ def same_clock_x(ctx: ReadingContext, x: Clock) -> Clock:
 
 
 @action
-def year_1900(ctx: ReadingContext, b: int) -> int | None:
+def year_1900(ctx: ReadingContext, b: int = 0) -> int | None:
     return 1900 + b if b < 100 else None
 
 

@@ -45,11 +45,9 @@ def test_there_are_at_least_five_hundred_phrases() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_phrase_means_what_it_says(case: dict[str, Any]) -> None:
-    act = interpret_text(
-        case["say"], _expectation(case), _vocabulary(case), _now(case), case.get("locale", "en-GB")
-    )
+    act = interpret_text(case["say"], _expectation(case), _vocabulary(case), _now(case), case.get("locale", "en-GB"))
     got = _shown(act)
-    wanted = {key: case[key] for key in (*got, ) if key in case}
+    wanted = {key: case[key] for key in (*got,) if key in case}
     for key in ALWAYS:
         wanted.setdefault(key, [] if key == "intents" else None)
     assert {key: got[key] for key in wanted} == wanted, act.explanation
@@ -59,7 +57,7 @@ def _shown(act: CallerAct) -> dict[str, Any]:
     return {
         "intents": [intent.value for intent in act.intents],
         "service": act.service,
-        "services": sorted(act.service_candidates),
+        "candidates": sorted(act.service_candidates),
         "unknown": act.unknown_service,
         "date": _date(act.date),
         "weekdays": sorted(act.date.weekdays) if act.date else [],
