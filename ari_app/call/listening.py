@@ -188,7 +188,8 @@ class Listening:
         heard_s = loop.time()
         while True:
             try:
-                frame = queue.get_nowait() if not queue.empty() else await asyncio.wait_for(queue.get(), GAP_S)
+                async with asyncio.timeout(GAP_S):  # wait_for may swallow a cancellation on Python 3.11
+                    frame = await queue.get()
                 heard_s = loop.time()
             except TimeoutError:
                 missing = max(1, int((loop.time() - heard_s) / FRAME_S))
