@@ -177,7 +177,7 @@ async def move(stage: Stage) -> Row:
     persona = Persona(
         CALLER_VOICE,
         (
-            Rule(("may i have your full name", "first name and last name", "your name"), "jane doe", times=2),
+            Rule(("may i have your full name", "first name and last name", "your name"), "jane miller", times=2),
             Rule(("would you like to move it", "book a new one", "book another"), "move it please", times=2),
             Rule(("how can i help you", "what can i do for you"), "i would like to move my appointment"),
             Rule(("which day would you like", "what day would suit you"), "next wednesday"),
@@ -216,7 +216,7 @@ async def handoff(stage: Stage) -> Row:
             Rule(("which day would you like", "what day would suit you"), full_day_words(stage), times=2),
             Rule(("what time would you like", "at what time"), "any time", times=2),
             Rule(
-                ("these times are free", "which would you like", "which suits you"), "no it has to be that day", times=2
+                ("these times are free", "which would you like", "which suits you"), "only that day", times=2
             ),
             Rule(("put you through", "speak to a colleague"), "yes please", times=2),
         ),
