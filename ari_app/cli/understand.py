@@ -114,7 +114,7 @@ def understand_lines(lines: Iterable[str], *, locale: str) -> None:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        click.echo(json.dumps(understood_line(line, number, locale=locale), ensure_ascii=False))
+        click.echo(json.dumps(understood_line(line, number, locale=locale)))
 
 
 def understood_line(line: str, number: int, *, locale: str) -> dict[str, Any]:
@@ -221,6 +221,8 @@ def _moment(value: object, zone: ZoneInfo) -> datetime:
         found = datetime.fromisoformat(str(value))
     except ValueError as exc:
         raise BadInput(f'"now": "{value}" is no moment: write one like "2026-11-24T09:30"') from exc
+    if not 1900 <= found.year <= 2200:
+        raise BadInput(f'"now": {found.year} is no year of a caller: write a moment between 1900 and 2200')
     return found.replace(tzinfo=zone) if found.tzinfo is None else found.astimezone(zone)
 
 

@@ -22,6 +22,9 @@ from ari_app.understanding.values import Value
 Lexical = tuple[str, int, Value]
 """Category, end position, value."""
 
+COMMON = frozenset({"the", "a", "on", "in", "at", "am", "der", "den"})
+"""Words in almost every sentence: they gate nothing well."""
+
 _ELEMENT = re.compile(r"(?:([a-z_]+):)?(?:\(([^)]*)\)|([^\s()?]+))(\??)")
 _RULE = re.compile(r"^(\w+)\s*<-\s*(.+?)(?:\s*->\s*(\w+)(?:\(([^)]*)\))?)?(?:\s*!(-?\d+))?$")
 
@@ -72,10 +75,35 @@ class Node:
     rules: list[Rule] = field(default_factory=list)
 
 
-def compile_rules(lines: Iterable[str], *, source: str) -> Node:
-    """The trie of all rules; a line that can't be read raises BadInput naming it."""
-    root = Node()
-    groups: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """All rules of a grammar, ready to be run."""
+
+    root: Node
+    symbols: frozenset[str]
+    """Every symbol that some rule mentions; other words can't be part of anything."""
+    groups: Mapping[str, tuple[str, ...]]
+    """Word -> the alternatives' groups that it alone satisfies."""
+    gates: Mapping[str, frozenset[str]]
+    """Category -> words without any of which no rule can use it."""
+
+
+@dataclass(slots=True)
+class _Compiler:
+    """What is known while the rules are read."""
+
+    root: Node = field(default_factory=Node)
+    group_names: dict[str, str] = field(default_factory=dict)
+    group_words: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    """Group -> the words that it may begin with; None: it may begin with a category."""
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    gates: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    """Category -> words that gate it; None: some rule needs no word beside it."""
+
+
+def compile_rules(lines: Iterable[str], *, source: str) -> RuleBook:
+    """Read all rules; a line that can't be read raises BadInput naming it."""
+    made = _Compiler()
     for line in lines:
         text = line.strip()
         if not text or text.startswith("#"):
@@ -88,34 +116,61 @@ def compile_rules(lines: Iterable[str], *, source: str) -> Node:
             (key.strip(), value.strip())
             for key, _, value in (part.partition("=") for part in (constants or "").split(",") if part)
         )
-        for sequence in _expand(pattern, root, groups):
-            _insert(root, sequence, Rule(category, action or "same", _labels(sequence), given, int(cost or 0)))
-    return root
+        for sequence in _expand(pattern, made):
+            rule = Rule(category, action or "same", _labels(sequence), given, int(cost or 0))
+            _insert(made.root, sequence, rule)
+            _gate(made, [symbol for _, symbol in sequence])
+    return RuleBook(
+        made.root,
+        symbols_of(made.root),
+        {word: tuple(names) for word, names in made.groups.items()},
+        {category: words for category, words in made.gates.items() if words is not None},
+    )
+
+
+def _gate(made: _Compiler, symbols: Sequence[str]) -> None:
+    """Note for each category of a rule the words that the rule needs beside it."""
+    needs: list[frozenset[str]] = []
+    for symbol in symbols:
+        words = made.group_words.get(symbol) if symbol.startswith("_") else frozenset({symbol})
+        if words is not None and not symbol.isupper():
+            needs.append(words)
+    rarest = min(needs, key=lambda words: (bool(words & COMMON), len(words))) if needs else None
+    for symbol in symbols:
+        if symbol.isupper():
+            known = made.gates.get(symbol, frozenset())
+            made.gates[symbol] = None if known is None or rarest is None else known | rarest
 
 
 Sequences = list[list[tuple[str, str]]]
 
 
-def _expand(pattern: str, root: Node, groups: dict[str, str]) -> Sequences:
+def _expand(pattern: str, made: _Compiler) -> Sequences:
     """Every sequence of (label, symbol) that the pattern stands for."""
     choices: list[Sequences] = []
     for label, group, symbol, optional in _ELEMENT.findall(pattern):
-        ways = _ways(label, group, root, groups) if group else [[(label, symbol)]]
+        ways = _ways(label, group, made) if group else [[(label, symbol)]]
         choices.append([*ways, []] if optional else ways)
     sequences = [list(itertools.chain(*combination)) for combination in itertools.product(*choices)]
     return [sequence for sequence in sequences if sequence]
 
 
-def _ways(label: str, group: str, root: Node, groups: dict[str, str]) -> Sequences:
+def _ways(label: str, group: str, made: _Compiler) -> Sequences:
     """A group's alternatives; several without labels become one category of their own, which keeps the trie small."""
     ways = [[_labelled(word, label) for word in way.split()] for way in group.split("|")]
     if len(ways) == 1 or any(name for way in ways for name, _ in way):
         return ways
-    if group not in groups:
-        groups[group] = f"_{len(groups)}"
+    if group not in made.group_names:
+        name = made.group_names[group] = f"_{len(made.group_names)}"
         for way in ways:
-            _insert(root, way, Rule(groups[group], "same", (), (), 0))
-    return [[("", groups[group])]]
+            if len(way) == 1 and not way[0][1].isupper():
+                made.groups.setdefault(way[0][1], []).append(name)
+            else:
+                _insert(made.root, way, Rule(name, "same", (), (), 0))
+                _gate(made, [symbol for _, symbol in way])
+        firsts = frozenset(way[0][1] for way in ways)
+        made.group_words[name] = None if any(first.isupper() for first in firsts) else firsts
+    return [[("", made.group_names[group])]]
 
 
 def _labelled(word: str, label: str) -> tuple[str, str]:
@@ -169,27 +224,40 @@ Row = dict[str, list[tuple[int, Value, int]]]
 class Chart:
     """All readings of one token sequence. `max_items` bounds the work on absurd input."""
 
-    root: Node
+    rules: RuleBook
     actions: Mapping[str, Action]
     context: object
     derive: Mapping[str, Callable[[Value], Iterable[tuple[str, Value]]]]
     """By category: further categories that follow from an item ("a number of 1..12 is an hour")."""
-    symbols: frozenset[str]
-    """Every symbol that some rule mentions; other words can't be part of anything."""
+    goals: frozenset[str]
+    """Categories wanted for their own sake."""
     max_items: int = 6000
 
     def parse(self, tokens: Sequence[str], lexical: Sequence[Sequence[Lexical]]) -> list[Row]:
         rows: list[Row] = [{} for _ in range(len(tokens) + 1)]
-        roots, derive, left = self.root.children, self.derive, self.max_items
+        roots, derive, left = self.rules.root.children, self.derive, self.max_items
+        present = set(tokens)
+        useless = {
+            category
+            for category, words in self.rules.gates.items()
+            if category not in self.goals and category not in derive and words.isdisjoint(present)
+        }
         for start in range(len(tokens) - 1, -1, -1):
-            row = rows[start]
+            row, token = rows[start], tokens[start]
             agenda: list[tuple[str, int, Value, int]] = [
                 (category, end, value, 0) for category, end, value in lexical[start]
             ]
-            if tokens[start] in self.symbols:
-                agenda.append((tokens[start], start + 1, None, 0))
+            if token in self.rules.symbols:
+                agenda.append((token, start + 1, None, 0))
+            for group in self.rules.groups.get(token, ()):
+                row[group] = [(start + 1, True, 0)]
+                node = roots.get(group)
+                if node is not None:
+                    self._walk(node, rows, start + 1, (True,), 0, agenda)
             while agenda:
                 symbol, end, value, cost = agenda.pop()
+                if symbol in useless:
+                    continue
                 items = row.get(symbol)
                 if items is None:
                     row[symbol] = [(end, value, cost)]

@@ -34,12 +34,16 @@ def month_span(year: int, month: int) -> DateValue:
 
 
 def week_span(day: date) -> DateValue:
-    monday = day - timedelta(days=day.weekday())
-    return span(monday, monday + timedelta(days=6), "week")
+    monday = shifted(day, -day.weekday())
+    return span(monday, shifted(monday, 6), "week")
 
 
 def shifted(day: date, days: int) -> date:
-    return day + timedelta(days=max(-200_000, min(200_000, days)))
+    """Days on; the calendar's first or last day where it ends before that."""
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return date.max if days > 0 else date.min
 
 
 # --- single days ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import yaml
 from ari_app.errors import BadInput
 from ari_app.understanding import dates, spoken_numbers, times  # noqa: F401 (they offer their actions)
 from ari_app.understanding.actions import ACTIONS
-from ari_app.understanding.chart import Lexical, Node, compile_rules, symbols_of, unfit_rules
+from ari_app.understanding.chart import Lexical, RuleBook, compile_rules, unfit_rules
 from ari_app.understanding.phrasebook import Phrasebook, read_macros
 from ari_app.understanding.tokens import Tokens, tokenise
 from ari_app.understanding.values import Clock, Value
@@ -58,8 +58,7 @@ class Grammar:
     dotted_ordinals: bool
     lexicon: Mapping[str, tuple[tuple[tuple[str, ...], str, Value], ...]]
     """First word -> (whole phrase, category, value)."""
-    rules: Node
-    symbols: frozenset[str]
+    rules: RuleBook
     parts: tuple[tuple[str, time, time], ...]
     phrases: Phrasebook
     """Keys are "intents.book", "yes_no.no", ..."""
@@ -183,7 +182,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         raise BadInput(f"{source}: lacks {', '.join(missing)}")
     lines = [line for line in str(data["rules"]).splitlines() if line.strip() and not line.strip().startswith("#")]
     rules = compile_rules(lines, source=source)
-    unfit = unfit_rules(rules, ACTIONS)
+    unfit = unfit_rules(rules.root, ACTIONS)
     if unfit:
         shown = "; ".join(f"{each.category} -> {each.action}({', '.join(sorted(each.labels))})" for each in unfit[:9])
         raise BadInput(f"{source}: rules that no action fits: {shown}")
@@ -200,7 +199,6 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         dotted_ordinals=bool(data.get("dotted_ordinals", False)),
         lexicon=lexicon,
         rules=rules,
-        symbols=symbols_of(rules),
         parts=tuple((name, _time(bounds[0]), _time(bounds[1])) for name, bounds in data["parts"].items()),
         phrases=_phrasebook(data),
         prompt_phrases=_phrasebook(data, only=PROMPT_MARKS),

@@ -423,7 +423,7 @@ def _unmasked(index: int, said: reading.Reading) -> int:
 def _spoken_year(words: Sequence[str], grammar: Grammar, context: ReadingContext) -> str | None:
     """ "nineteen eighty four", "two thousand and one" as four digits."""
     tokens = Tokens(tuple(words))
-    rows = Chart(grammar.rules, ACTIONS, context, DERIVED, grammar.symbols).parse(words, grammar.lexical(tokens))
+    rows = Chart(grammar.rules, ACTIONS, context, DERIVED, frozenset({"YEAR"})).parse(words, grammar.lexical(tokens))
     found = [(end - start, value) for start, row in enumerate(rows) for end, value, _ in row.get("YEAR", ())]
     return str(max(found)[1]) if found else None
 

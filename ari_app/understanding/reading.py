@@ -27,6 +27,7 @@ GOALS = {
     "MAYBESLIP": -6,
 }
 T = TypeVar("T")
+GOAL_NAMES = frozenset(GOALS)
 DATE_LIKE = frozenset({"DATE", "MOMENT", "NEGDATE", "MAYBEDATE", "BAREDAY"})
 TIME_LIKE = frozenset({"TIME", "MOMENT", "NEGTIME", "MAYBETIME"})
 
@@ -64,7 +65,7 @@ class Reading:
 
 def find_spans(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) -> list[Span]:
     """The best cover of the sentence; a bare number is a day only where a day, and no time, was asked for."""
-    chart = Chart(grammar.rules, ACTIONS, ctx, DERIVED, grammar.symbols)
+    chart = Chart(grammar.rules, ACTIONS, ctx, DERIVED, GOAL_NAMES)
     rows = chart.parse(tokens.words, grammar.lexical(tokens))
     goals = dict(GOALS)
     if not asked.date or asked.time:
