@@ -101,7 +101,8 @@ def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
         return universal.never_mind(turn)
     if _is_question(act):
         return _question(turn, act)
-    if Intent.GOODBYE in act.intents and not _has_content(act):
+    is_yes = act.yes_no is YesNo.YES
+    if Intent.GOODBYE in act.intents and not is_yes and not _has_content(replace(act, yes_no=None)):
         return universal.goodbye(turn)
     task = _task_of(act)
     if task is Task.CALLBACK:

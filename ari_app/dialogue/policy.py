@@ -47,7 +47,8 @@ def begin(business: Business, started: CallStarted) -> Outcome:
     if not started.appointments:
         return turn.ask(Question.TASK)
     if not identity.is_shown(turn):
-        return identity.ask(turn)
+        is_on_file = identity.question_for(business.identity, turn.state) is not Question.IDENTITY_DATE
+        return identity.ask(turn) if is_on_file else turn.ask(Question.TASK)
     if started.customer is not None and started.customer.name:
         turn.say("greeting_name", name=started.customer.name)
     choosing.tell(turn)

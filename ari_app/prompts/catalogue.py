@@ -92,17 +92,27 @@ class Catalogue:
         times: Sequence[time] = (),
         now: datetime | None = None,
     ) -> list[str]:
-        """What the phrase cache should hold: fixed texts, services, and each day and time as it ends a clause."""
+        """What the phrase cache should hold: fixed texts, and each service, day and time as it stands in a clause.
+
+        `services`: as they are said, with and without their person ("dental cleaning with Anna").
+        """
         found = dict.fromkeys(self.fixed_texts())
-        found.update(dict.fromkeys(f"{name}{end}" for name in services for end in (".", ",")))
-        said_at = time(9)
+        joint = self.part("join.offer")
+        for template in self._templates_of("what"):
+            found.update(dict.fromkeys(self._filled("", template, {"what": name}, now) for name in services))
         for day in days:
-            moment = spoken_moment(datetime.combine(day, said_at), self.locale, now)
-            found.update(dict.fromkeys((clauses(moment)[0], f"{spoken_date(day, self.locale, now=now)}.")))
+            date_clause = clauses(spoken_moment(datetime.combine(day, time(9)), self.locale, now))[0]
+            said = spoken_date(day, self.locale, now=now)
+            found.update(dict.fromkeys((date_clause, f"{joint} {date_clause}", f"{said}.")))
         for moment_time in times:
             said = clauses(spoken_moment(datetime.combine(date(2026, 1, 1), moment_time), self.locale))[-1]
-            found.update(dict.fromkeys((f"{said}.", f"{said},")))
+            found.update(dict.fromkeys((f"{said}.", f"{joint} {said}.")))
         return list(found)
+
+    def _templates_of(self, name: str) -> list[str]:
+        """Clauses of all texts that need this value and no other."""
+        pieces = (piece for variants in self.texts.values() for variant in variants for piece in clauses(variant))
+        return list(dict.fromkeys(piece for piece in pieces if [each for each, _ in _fields(piece)] == [name]))
 
     def _variants(self, text_id: str) -> tuple[str, ...]:
         try:

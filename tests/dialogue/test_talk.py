@@ -64,7 +64,7 @@ def test_a_call_by_keyboard_books_in_the_calendar_and_is_found_by_the_next(talk:
     assert "= service: cleaning" in first.output
     assert "It is booked" in first.output
     assert "Goodbye" in first.output
-    second = talk(["the twenty fourth of november", "move it", "/2511", "/1100", "/1"], "--json")
+    second = talk(["i want to move my appointment", "the twenty fourth of november", "/2511", "/1100", "/1"], "--json")
     told = [json.loads(line) for line in second.output.splitlines()]
     assert "Moved" in [each["text"] for each in told if each["who"] == "result"]
     assert told[-1] == {"who": "caller", "text": "(hangs up)"}

@@ -33,14 +33,16 @@ def booked(turn: Turn, event: Booked) -> Outcome:
 def answer_readback(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome | None:
     """Yes books, no asks what to change; None: it is something else, as "yes but make it four"."""
     proposal = turn.state.proposal
-    if proposal is None or not _GOING_ON.issuperset(act.intents) or differs(act, proposal):
+    is_yes = act.yes_no is YesNo.YES
+    allowed = _GOING_ON | {Intent.GOODBYE} if is_yes else _GOING_ON
+    if proposal is None or not allowed.issuperset(act.intents) or differs(act, proposal):
         return None
     if Intent.REQUEST_ALTERNATIVES in act.intents:
         return alternatives(turn)
     if act.yes_no is YesNo.NO:
         turn.state = replace(turn.state, refused=turn.state.refused | {proposal.start})
         return turn.ask(Question.CHANGE)
-    if act.yes_no is not YesNo.YES:
+    if not is_yes:
         return None
     if not heard_before_question(turn.business, turn.state, heard_clauses):
         return turn.ask_again(with_keys=False)

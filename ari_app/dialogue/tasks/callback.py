@@ -8,7 +8,7 @@ from ari_app.dialogue.acts import CallbackKept
 from ari_app.dialogue.describing import date_text, time_text
 from ari_app.dialogue.state import Question, Task
 from ari_app.dialogue.turn import Outcome, Turn
-from ari_app.understanding.meaning import CallerAct, YesNo
+from ari_app.understanding.meaning import CallerAct, Intent, YesNo
 
 MIN_DIGITS = 6
 
@@ -51,7 +51,12 @@ def answer_time(turn: Turn, act: CallerAct) -> Outcome | None:
         pieces.append(date_text(turn.business, turn.state, act.date))
     if act.time is not None and (act.time.start is not None or act.time.end is not None):
         pieces.append(time_text(turn.business, act.time))
-    is_any = act.time is not None or act.any_resource or act.yes_no is not None or act.preference is not None
+    if Intent.NEVER_MIND in act.intents:
+        return None
+    is_courtesy = bool({Intent.GOODBYE, Intent.THANKS} & set(act.intents))
+    is_any = (
+        is_courtesy or act.time is not None or act.any_resource or act.yes_no is not None or act.preference is not None
+    )
     if not pieces and not is_any and not act.text.strip():
         return None
     return turn.settle_callback(", ".join(pieces) or ("" if is_any else act.text.strip()))
