@@ -28,7 +28,14 @@ def build_service(settings: Settings, database: Database, clock: Clock | None = 
     return assemble(settings, database, CaldavStore(settings.caldav), clock)
 
 
-def assemble(settings: Settings, database: Database, store: CaldavStore, clock: Clock | None = None) -> BookingService:
+def assemble(
+    settings: Settings,
+    database: Database,
+    store: CaldavStore,
+    clock: Clock | None = None,
+    *,
+    first_load_s: float = 60.0,
+) -> BookingService:
     """The same over a store that is there already; the service closes it."""
     offset = timedelta(days=settings.lab.clock_offset_days)
     now = (clock or SystemClock(settings.business.zone, offset)).now
@@ -45,6 +52,7 @@ def assemble(settings: Settings, database: Database, store: CaldavStore, clock: 
         connect=store.connect,
         lookup_timeout_s=settings.caldav.timeout_s,
         stale_after_s=max(60.0, 4 * settings.caldav.poll_s),
+        first_load_s=first_load_s,
     )
 
 

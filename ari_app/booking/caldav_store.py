@@ -6,11 +6,13 @@ request itself ends in its thread at the same timeout.
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -38,6 +40,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _BATCH = 200
+_DELTA_S = 20.0
+"""A list of changes since a token; a whole list may take a server minutes."""
+_CLOSE_S = 2.0
 _KNOWN_SERVERS = ("sogo", "zimbra", "xandikos", "davical", "cyrus", "icloud", "bedework", "ccs")
 _ICS = {"Content-Type": "text/calendar; charset=utf-8"}
 
@@ -109,7 +114,8 @@ class CaldavStore:
         href = self.href(calendar)
         if not self._quick.supports("sync-token"):
             return await self._listing(href)
-        answer = await self._ask(self._bulk, "REPORT", href, dav_xml.sync_collection(token))
+        timeout_s = _DELTA_S if token else None
+        answer = await self._ask(self._bulk, "REPORT", href, dav_xml.sync_collection(token), timeout_s=timeout_s)
         if token and (answer.status in {409, 410, 412} or dav_xml.has_precondition(answer.tree, "valid-sync-token")):
             raise SyncTokenExpired(self.url(href))
         if answer.status in {400, 403, 405, 415, 422, 501}:
@@ -198,17 +204,26 @@ class CaldavStore:
         return any(f"{CALDAV}calendar" in {child.tag for child in kind} for kind in _props(found, f"{DAV}resourcetype"))
 
     async def _ask(
-        self, pool: "_Pool", method: str, href: str, body: str = "", headers: Mapping[str, str] | None = None
+        self,
+        pool: "_Pool",
+        method: str,
+        href: str,
+        body: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float | None = None,
     ) -> "_Reply":
         url = self.url(href)
-        return await self._run(pool, lambda client: _Reply(client.request(url, method, body, dict(headers or {}))))
+        request = partial(_request, url=url, method=method, body=body, headers=dict(headers or {}))
+        return await self._run(pool, request, timeout_s=timeout_s)
 
-    async def _run(self, pool: "_Pool", fn: Callable[[DAVClient], T]) -> T:
+    async def _run(self, pool: "_Pool", fn: Callable[[DAVClient], T], *, timeout_s: float | None = None) -> T:
+        limit_s = timeout_s or pool.timeout_s
         try:
-            async with asyncio.timeout(pool.timeout_s):
-                return await pool.run(fn)
+            async with asyncio.timeout(limit_s):
+                return await pool.run(fn, limit_s)
         except TimeoutError as exc:
-            raise CalendarUnavailable(self._base, f"no answer within {pool.timeout_s:g} s") from exc
+            raise CalendarUnavailable(self._base, f"no answer within {limit_s:g} s") from exc
         except requests.exceptions.RequestException as exc:
             raise CalendarUnavailable(self._base, _reason(exc)) from exc
         except DAVError as exc:
@@ -233,18 +248,35 @@ class _Reply:
 
 
 class _Pool:
-    """Threads with a client each; its connections are kept for the next request of the same thread."""
+    """Threads with a client each; its connections are kept for the next request of the same thread.
+
+    They are daemons: one that waits for a dead server never keeps the process from ending.
+    """
 
     def __init__(self, settings: CaldavSettings, base: str, threads: int, timeout_s: float, name: str) -> None:
         self.timeout_s = timeout_s
         self._settings, self._base = settings, base
-        self._executor = ThreadPoolExecutor(threads, name)
-        self._local = threading.local()
-        self._clients: list[DAVClient] = []
         self._features = self._client(settings.quirks).features
+        self._jobs: SimpleQueue[Callable[[DAVClient], None] | None] = SimpleQueue()
+        self._threads = [Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
-    async def run(self, fn: Callable[[DAVClient], T]) -> T:
-        return await asyncio.wrap_future(self._executor.submit(self._work, fn))
+    async def run(self, fn: Callable[[DAVClient], T], timeout_s: float) -> T:
+        """Do `fn` in the next free thread; given up before it begins, it isn't done at all."""
+        outcome: Future[T] = Future()
+
+        def job(client: DAVClient) -> None:
+            if not outcome.set_running_or_notify_cancel():
+                return
+            client.timeout = timeout_s
+            try:
+                outcome.set_result(fn(client))
+            except BaseException as exc:  # noqa: BLE001 - carried to the waiter, as an executor does
+                outcome.set_exception(exc)
+
+        self._jobs.put(job)
+        return await asyncio.wrap_future(outcome)
 
     def use_quirks(self, quirks: str) -> None:
         self._features = self._client(quirks).features
@@ -257,15 +289,17 @@ class _Pool:
         return float(facts.get("delay", 0.0)) if isinstance(facts, dict) else 0.0
 
     def close(self) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        for client in self._clients:
-            client.close()
+        """Let what runs end, for a moment."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join(_CLOSE_S / len(self._threads))
 
-    def _work(self, fn: Callable[[DAVClient], T]) -> T:
-        client = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = self._client(self._settings.quirks)
-        return fn(client)
+    def _work(self) -> None:
+        client = self._client(self._settings.quirks)
+        while (job := self._jobs.get()) is not None:
+            job(client)
+        client.close()
 
     def _client(self, quirks: str) -> DAVClient:
         client = DAVClient(
@@ -277,8 +311,11 @@ class _Pool:
             enable_rfc6764=False,
         )
         client.session.trust_env = urlsplit(self._base).hostname not in {"127.0.0.1", "::1", "localhost"}
-        self._clients.append(client)
         return client
+
+
+def _request(client: DAVClient, *, url: str, method: str, body: str, headers: dict[str, str]) -> _Reply:
+    return _Reply(client.request(url, method, body, headers))
 
 
 def _discovered(client: DAVClient) -> list[CalendarInfo]:

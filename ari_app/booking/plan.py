@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import TypeAdapter
 
 from ari_app.booking.model import Appointment, AppointmentPart, BookingRequest, Opening
-from ari_app.booking.vevent import appointment_uid, one_line, summary
+from ari_app.booking.vevent import appointment_uid, one_line, safe_number, summary
 from ari_app.store.booking_journal import Payload, StepKind
 
 
@@ -59,7 +59,7 @@ class Plan:
             start=opening.start,
             end=opening.end,
             resources=opening.resources,
-            number=self.request.number,
+            number=safe_number(self.request.number),
             name=one_line(self.request.name),
             href=self.parts[0].href,
             etag=self.parts[0].etag,

@@ -24,6 +24,7 @@ from ari_app.booking.model import Appointment, BookingRequest, Found, KeptCallba
 from ari_app.booking.plan import Plan, from_payload, parts_of
 from ari_app.booking.recovery import Recovery
 from ari_app.booking.steps import CalendarSteps
+from ari_app.booking.vevent import safe_number
 from ari_app.errors import (
     AriAppError,
     BookingError,
@@ -42,7 +43,6 @@ _SWEEP_S = 5.0
 _FRESH_S = 5.0
 _FRESH_WAIT_S = 0.3
 _STEP_S = 30.0
-_FIRST_LOAD_S = 60.0
 _FORGET_AFTER = timedelta(days=2)
 
 
@@ -61,11 +61,13 @@ class BookingService:
         connect: Callable[[], Coroutine[None, None, None]],
         lookup_timeout_s: float,
         stale_after_s: float,
+        first_load_s: float,
     ) -> None:
         self.diary = diary
         self._store, self._mirror, self._journalled, self._callbacks = store, mirror, journalled, callbacks
         self.now, self._connect = now, connect
         self._lookup_timeout_s, self._stale_after_s = lookup_timeout_s, stale_after_s
+        self._first_load_s = first_load_s
         self._steps = CalendarSteps(store, diary, mirror)
         self._recovery = Recovery(self._steps, journalled)
         self._running: dict[str, asyncio.Future[Appointment | None]] = {}
@@ -128,7 +130,7 @@ class BookingService:
     async def appointments_of(self, number: str, now: datetime) -> tuple[Appointment, ...]:
         """Upcoming appointments of this number, soonest first, as the calendars hold them now."""
         await self._freshen()
-        return _joined(self._mirror.appointments(number), now) if number else ()
+        return _joined(self._mirror.appointments(safe_number(number)), now) if number else ()
 
     async def appointments_between(self, start: datetime, end: datetime) -> tuple[Appointment, ...]:
         """Everybody's appointments that overlap start..end, for the desk."""
@@ -326,7 +328,7 @@ class BookingService:
         try:
             await self._connect()
             await asyncio.wait_for(self.recover(), _STEP_S)
-            await asyncio.wait_for(self._mirror.refresh(), _FIRST_LOAD_S)
+            await asyncio.wait_for(self._mirror.refresh(), self._first_load_s)
         except (BookingError, StoreUnavailable, TimeoutError) as exc:
             log.warning("booking.not_ready", reason=str(exc) or "the calendars are still being read")
 

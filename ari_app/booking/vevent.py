@@ -168,6 +168,11 @@ def to_appointment(
     )
 
 
+def safe_number(number: str) -> str:
+    """A caller's number as an event holds it; caller ids come from anybody."""
+    return one_line(number, _LONGEST_FACT)
+
+
 def encoded(value: str) -> str:
     """A value for an X- property, percent-encoded where TEXT would be escaped: servers escape unknown properties
     once, twice or not at all."""
