@@ -6,7 +6,8 @@ from ari_app.dialogue import identity, universal
 from ari_app.dialogue.acts import HandOffReason
 from ari_app.dialogue.describing import act_text
 from ari_app.dialogue.state import CALLBACK_QUESTIONS, IDENTITY_QUESTIONS, Identity, Question, Task
-from ari_app.dialogue.tasks import book, callback, cancel, choosing, enquire, gathering, move
+from ari_app.dialogue.switching import has_content, reopen, resume, switch, task_of
+from ari_app.dialogue.tasks import book, callback, cancel, choosing, enquire, gathering
 from ari_app.dialogue.turn import Outcome, Turn
 from ari_app.dialogue.wishes import take_wishes
 from ari_app.understanding.meaning import CallerAct, Intent, Topic, YesNo
@@ -16,14 +17,6 @@ HEARD_WELL = 0.7
 HEARD_BADLY = 0.4
 """Below here it is asked for again; between the two it is asked about."""
 
-TASKS = {
-    Intent.CANCEL: Task.CANCEL,
-    Intent.MOVE: Task.MOVE,
-    Intent.CALLBACK: Task.CALLBACK,
-    Intent.ENQUIRE: Task.ENQUIRE,
-    Intent.BOOK: Task.BOOK,
-}
-"""In the order in which one wins where several are named."""
 
 _ASKED_ABOUT = frozenset({Question.HEARD, Question.CANCEL, Question.HUMAN, Question.NO_OPENINGS, *CALLBACK_QUESTIONS})
 
@@ -35,9 +28,9 @@ def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
     if Intent.HOLD_ON in act.intents:
         turn.state = replace(turn.state, silences=0)
         return universal.hold_on(turn)
-    if act.is_backchannel and act.yes_no is None and not _has_content(act):
+    if act.is_backchannel and act.yes_no is None and not has_content(act):
         return turn.listen_quietly()
-    if Intent.REPEAT in act.intents and _has_content(act):
+    if Intent.REPEAT in act.intents and has_content(act):
         act = replace(act, intents=tuple(each for each in act.intents if each is not Intent.REPEAT))
     if act.confidence < HEARD_BADLY:
         return universal.misunderstood(turn)
@@ -102,20 +95,20 @@ def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
     if _is_question(act):
         return _question(turn, act)
     is_yes = act.yes_no is YesNo.YES
-    if Intent.GOODBYE in act.intents and not is_yes and not _has_content(replace(act, yes_no=None)):
+    if Intent.GOODBYE in act.intents and not is_yes and not has_content(replace(act, yes_no=None)):
         return universal.goodbye(turn)
-    task = _task_of(act)
+    task = task_of(act)
     if task is Task.CALLBACK:
         return callback.begin(turn)
     if task is None and turn.state.task is None and _is_only_about_the_past(turn, act):
         return None
     is_wish = take_wishes(turn, act)
     if task is not None:
-        _switch(turn, task)
+        switch(turn, task)
         return resume(turn)
     if is_wish:
         if turn.state.task not in (Task.BOOK, Task.MOVE):
-            _switch(turn, Task.BOOK)
+            switch(turn, Task.BOOK)
         return resume(turn)
     if Intent.REQUEST_ALTERNATIVES in act.intents and turn.state.task in (Task.BOOK, Task.MOVE):
         return gathering.alternatives(turn) if turn.state.wanted.service else None
@@ -124,37 +117,6 @@ def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
     if enquire.free_answer(turn, act.text) is not None:
         return _question(turn, replace(act, topic=Topic.OTHER))
     return None
-
-
-def resume(turn: Turn) -> Outcome:
-    """Go on with the present task."""
-    match turn.state.task:
-        case Task.BOOK:
-            return gathering.advance(turn)
-        case Task.MOVE:
-            return move.advance(turn)
-        case Task.CANCEL:
-            return cancel.advance(turn)
-        case Task.ENQUIRE:
-            return enquire.advance(turn)
-        case Task.CALLBACK:
-            return callback.begin(turn)
-    return turn.ask(Question.MORE if turn.state.done is not None else Question.TASK)
-
-
-def _switch(turn: Turn, task: Task) -> None:
-    """Another task: what was said stays; a booking under way is come back to after a short one."""
-    state = turn.state
-    if state.task is task:
-        return
-    is_short = task in (Task.CANCEL, Task.ENQUIRE)
-    is_under_way = state.task is Task.BOOK and not state.wanted.is_blank
-    suspended = Task.BOOK if is_short and is_under_way else None
-    if state.task is Task.MOVE and task is Task.BOOK:
-        state = replace(state, target=None, wanted=replace(state.wanted, resource=None))
-    if {state.task, task} == {Task.BOOK, Task.MOVE}:
-        state = replace(state, offered=(), proposal=None, is_read_back=False)
-    turn.state = replace(state, task=task, suspended=suspended, before=None, pending=None)
 
 
 def _is_question(act: CallerAct) -> bool:
@@ -170,24 +132,6 @@ def _is_only_about_the_past(turn: Turn, act: CallerAct) -> bool:
     return is_past and act.service is None and act.resource is None and act.time is None
 
 
-def _task_of(act: CallerAct) -> Task | None:
-    return next((task for intent, task in TASKS.items() if intent in act.intents), None)
-
-
-def _has_content(act: CallerAct) -> bool:
-    """The act says more than a courtesy."""
-    return bool(
-        _task_of(act)
-        or act.yes_no
-        or act.choice is not None
-        or act.option
-        or act.preference
-        or act.digits
-        or act.name
-        or book.names_something(act)
-    )
-
-
 def _question(turn: Turn, act: CallerAct) -> Outcome:
     """Answer, then come back to the question that stands open."""
     if turn.state.wanted.service is None and act.service in turn.business.services:
@@ -195,23 +139,13 @@ def _question(turn: Turn, act: CallerAct) -> Outcome:
     if (asked := enquire.answer(turn, act)) is not None:
         return asked
     if Intent.BOOK in act.intents and act.service is not None and turn.state.task is None:
-        _switch(turn, Task.BOOK)
+        switch(turn, Task.BOOK)
         return resume(turn)
     return reopen(turn)
 
 
-def reopen(turn: Turn) -> Outcome:
-    """Ask the open question again."""
-    question = turn.state.question
-    if question is Question.TASK:
-        question = Question.MORE
-    elif question is Question.SERVICE and turn.state.wanted.service is not None:
-        return resume(turn)
-    return turn.ask(question, **dict(turn.state.values))
-
-
 def _move_or_new(turn: Turn, act: CallerAct) -> Outcome | None:
-    task = _task_of(act)
+    task = task_of(act)
     if task is None and act.choice is not None and 0 <= act.choice < len(_MOVE_OR_NEW):
         task = _MOVE_OR_NEW[act.choice]
     if task is None and act.yes_no is YesNo.NO and not book.names_something(act):
@@ -221,7 +155,7 @@ def _move_or_new(turn: Turn, act: CallerAct) -> Outcome | None:
     if task is None or task is Task.CALLBACK:
         return None
     take_wishes(turn, replace(act, service=None) if task is Task.MOVE else act)
-    _switch(turn, task)
+    switch(turn, task)
     return resume(turn)
 
 
@@ -261,13 +195,13 @@ def _topic_service(turn: Turn, act: CallerAct) -> Outcome | None:
 
 def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
     """The answer to who the caller is; it may carry the wish along ("Jones, I want to move it")."""
-    task = _task_of(act)
+    task = task_of(act)
     right = identity.check(turn, act) if Intent.QUESTION not in act.intents else None
     if right:
         identity.passed(turn)
         if task is not None:
             take_wishes(turn, replace(act, name=None, digits=None))
-            _switch(turn, task)
+            switch(turn, task)
         if turn.state.task is not None:
             return resume(turn)
         choosing.tell(turn)
@@ -284,7 +218,7 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
 def _remember(turn: Turn, act: CallerAct, task: Task) -> Outcome:
     """A task before the name: kept, and the name asked for again."""
     take_wishes(turn, act)
-    _switch(turn, task)
+    switch(turn, task)
     return reopen(turn)
 
 
@@ -304,7 +238,7 @@ def _human(turn: Turn, act: CallerAct) -> Outcome | None:
 
 
 def _anything_else(turn: Turn, act: CallerAct) -> Outcome | None:
-    if _task_of(act) is not None or book.names_something(act) or act.topic is not None:
+    if task_of(act) is not None or book.names_something(act) or act.topic is not None:
         return None
     closing = {Intent.THANKS, Intent.GOODBYE, Intent.NEVER_MIND}
     if act.yes_no is YesNo.NO or (closing & set(act.intents) and act.yes_no is None):
@@ -316,12 +250,12 @@ def _anything_else(turn: Turn, act: CallerAct) -> Outcome | None:
 
 def _unless_another_task(turn: Turn, act: CallerAct) -> Outcome | None:
     """Instead of being called back the caller would rather go on here."""
-    task = _task_of(act)
+    task = task_of(act)
     if task is None or task is Task.CALLBACK:
         return None
     take_wishes(turn, act)
     turn.state = replace(turn.state, task=None)
-    _switch(turn, task)
+    switch(turn, task)
     return resume(turn)
 
 
@@ -341,13 +275,13 @@ def _heard(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome | N
     pending = turn.state.pending
     if pending is None:
         return None
-    if act.yes_no is None and not _has_content(act):
+    if act.yes_no is None and not has_content(act):
         return None
     turn.restore()
     turn.state = replace(turn.state, pending=None)
     if act.yes_no is YesNo.YES and not book.names_something(act):
         return spoken(turn, replace(pending, confidence=1.0), None)
-    if act.yes_no is YesNo.NO and not book.names_something(act) and _task_of(act) is None:
+    if act.yes_no is YesNo.NO and not book.names_something(act) and task_of(act) is None:
         return universal.misunderstood(turn)
     joined = replace(act, yes_no=None, confidence=1.0)
     if act.yes_no is YesNo.YES:

@@ -1,19 +1,15 @@
-"""What a turn changes in what the caller wants, and what it asks of the calendar."""
+"""What a turn changes in what the caller wants."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
-from ari_app.booking.model import Opening, Wish
-from ari_app.dialogue.business import Business
+from ari_app.booking.model import Opening
 from ari_app.dialogue.describing import date_text, time_text
+from ari_app.dialogue.searching import moved
 from ari_app.dialogue.state import State, Wanted
 from ari_app.dialogue.turn import Turn
 from ari_app.understanding.meaning import CallerAct, DateRange, Preference, Slot, TimeRange
-
-AROUND = timedelta(hours=1)
-DEFAULT_HORIZON = timedelta(days=90)
-EARLIEST_MOMENT, LATEST_MOMENT = time(0), time(23, 59)
 
 
 def take_wishes(turn: Turn, act: CallerAct) -> bool:
@@ -33,48 +29,6 @@ def take_wishes(turn: Turn, act: CallerAct) -> bool:
     if turn.state.wanted != before.wanted:
         turn.state = replace(searched_anew(turn.state), wanted=_kept_from_proposal(before, turn.state.wanted, act))
     return any(taken)
-
-
-def wish_of(business: Business, state: State) -> Wish:
-    """The calendar's question for what is wanted; `state.wanted.service` is known."""
-    wanted, today = state.wanted, state.now.date()
-    assert wanted.service is not None
-    service = business.services[wanted.service]
-    wished = wanted.date or DateRange(None, None)
-    last_bookable = today + service.horizon
-    first = max(wished.start or today, today)
-    last = wished.end or max(last_bookable, first)
-    earliest, latest, point = _bounds(wanted.time)
-    return Wish(
-        service=wanted.service,
-        first_day=first,
-        last_day=max(last, first),
-        earliest=earliest,
-        latest=latest,
-        weekdays=wished.weekdays,
-        excluded=wished.excluded | wanted.excluded,
-        resource=wanted.resource,
-        near=datetime.combine(first, point, tzinfo=business.zone) if point is not None else None,
-    )
-
-
-def widened(business: Business, state: State) -> Wish:
-    """The same service at any time with anybody, nearest to the wish."""
-    wish = wish_of(business, state)
-    near = wish.near or datetime.combine(wish.first_day, wish.earliest or time(9), tzinfo=business.zone)
-    service = business.services[wish.service]
-    today = state.now.date()
-    return Wish(service=wish.service, first_day=today, last_day=today + service.horizon, near=near)
-
-
-def exact_match(wanted: Wanted, fitting: Sequence[Opening]) -> Opening | None:
-    """The opening that is exactly what was wished for, if one is."""
-    if wanted.is_earliest and fitting:
-        return min(fitting)
-    if wanted.time is None or wanted.date is None or not (wanted.date.is_single and wanted.time.is_point):
-        return None
-    wished = (wanted.date.start, wanted.time.start)
-    return next((each for each in fitting if (each.start.date(), each.start.time()) == wished), None)
 
 
 def prefer(turn: Turn, preference: Preference, offered: Sequence[Opening]) -> None:
@@ -251,29 +205,9 @@ def _still_excluded(wanted: Wanted, named: DateRange) -> frozenset[date]:
     return frozenset() if named.is_single else wanted.excluded
 
 
-def _bounds(wished: TimeRange | None) -> tuple[time | None, time | None, time | None]:
-    """Earliest, latest and the point that nearness is measured from."""
-    if wished is None:
-        return None, None, None
-    if wished.start is not None and wished.is_point:
-        if not wished.is_approximate:
-            return wished.start, wished.start, wished.start
-        return _moved(wished.start, -AROUND), _moved(wished.start, AROUND), wished.start
-    return wished.start, wished.end, None
-
-
-def _moved(at: time, by: timedelta) -> time:
-    """`at` moved within its day."""
-    day = date(2000, 1, 2)
-    moved = datetime.combine(day, at) + by
-    if moved.date() < day:
-        return EARLIEST_MOMENT
-    return LATEST_MOMENT if moved.date() > day else moved.time()
-
-
 def _after(wanted: Wanted, last: datetime, *, is_one_day: bool) -> Wanted:
     if is_one_day:
-        later = TimeRange(_moved(last.time(), timedelta(minutes=1)), None)
+        later = TimeRange(moved(last.time(), timedelta(minutes=1)), None)
         return replace(wanted, date=DateRange(last.date(), last.date()), time=later, is_earliest=False)
     following = last.date() + timedelta(days=1)
     return replace(wanted, date=DateRange(following, None), is_earliest=False)
@@ -281,7 +215,7 @@ def _after(wanted: Wanted, last: datetime, *, is_one_day: bool) -> Wanted:
 
 def _before(wanted: Wanted, first: datetime, *, is_one_day: bool) -> Wanted:
     if is_one_day:
-        earlier = TimeRange(None, _moved(first.time(), -timedelta(minutes=1)))
+        earlier = TimeRange(None, moved(first.time(), -timedelta(minutes=1)))
         return replace(wanted, date=DateRange(first.date(), first.date()), time=earlier, is_earliest=False)
     return replace(wanted, date=DateRange(None, first.date() - timedelta(days=1)), is_earliest=False)
 
@@ -291,5 +225,5 @@ def _shifted(wanted: Wanted, preference: Preference) -> Wanted:
     if wanted.time is None or wanted.time.start is None:
         return wanted
     if preference is Preference.LATER:
-        return replace(wanted, time=TimeRange(_moved(wanted.time.end or wanted.time.start, timedelta(minutes=1)), None))
-    return replace(wanted, time=TimeRange(None, _moved(wanted.time.start, -timedelta(minutes=1))))
+        return replace(wanted, time=TimeRange(moved(wanted.time.end or wanted.time.start, timedelta(minutes=1)), None))
+    return replace(wanted, time=TimeRange(None, moved(wanted.time.start, -timedelta(minutes=1))))

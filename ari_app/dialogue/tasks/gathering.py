@@ -9,9 +9,9 @@ from ari_app.booking.model import Opening
 from ari_app.dialogue.acts import FindOpenings, HandOffReason, OpeningGone, OpeningsFound
 from ari_app.dialogue.describing import menu_text, opening_text, services_text, wish_text
 from ari_app.dialogue.offers import select
+from ari_app.dialogue.searching import exact_match, widened, wish_of
 from ari_app.dialogue.state import Question, State, Task
 from ari_app.dialogue.turn import Outcome, Turn
-from ari_app.dialogue.wishes import exact_match, widened, wish_of
 
 MAX_REFUSALS = 3
 _REASONS = ("closed", "past", "horizon", "hours")
