@@ -114,6 +114,7 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         gateway = build_gateway(settings, ari, ami)
         sender = None
         if gateway is not None:
+            stack.push_async_callback(gateway.close)
             sender = Sender(database, gateway, clock, worker=settings.worker.name, retries=settings.sms.retries)
         answering = Answering(board, settings.worker.name)
         desk = Desk(clock, registry, booking, database)

@@ -211,7 +211,7 @@ async def handoff(stage: Stage) -> Row:
     persona = Persona(
         CALLER_VOICE,
         (
-            Rule(("how can i help you", "what can i do for you"), "i need a dental cleaning"),
+            Rule(("how can i help you", "what can i do for you"), "i need a dental cleaning", times=2),
             Rule(("what would you like to come in for", "what is the appointment for"), "a dental cleaning"),
             Rule(("which day would you like", "what day would suit you"), full_day_words(stage), times=2),
             Rule(("what time would you like", "at what time"), "any time", times=2),
@@ -220,7 +220,7 @@ async def handoff(stage: Stage) -> Row:
             ),
             Rule(("put you through", "speak to a colleague"), "yes please", times=2),
         ),
-        otherwise=("operator please",),
+        otherwise=("can you repeat that please", "i need a dental cleaning", "only that day", "operator please"),
     )
     line = stage.phones.line("softphone-3")
     desk = stage.phones.line("scheduling")
@@ -258,6 +258,8 @@ async def handoff(stage: Stage) -> Row:
     story = await follow(stage, "handoff", line.call("700"), act)
     if "CONNECTED" not in story.states:
         problems.append("the call log has no CONNECTED")
+    if not story.said("problem.full", "problem.nothing"):
+        problems.append("the caller was not told that the day is full")
     made = await entries_of(stage.lab, stage.settings, line.number)
     if made:
         problems.append("something was booked")
