@@ -23,6 +23,10 @@ Found = Mapping[str, tuple[int, int]]
 """Phrase keys with where they stand in the masked sentence."""
 
 OPTION_FLOOR = 86.0
+UNDONE = frozenset({"yes_no.yes", "yes_no.slot_yes"})
+"""Phrases that a following "not" turns round ("it does not")."""
+ASKING = frozenset({"intents.request_alternatives", "intents.goodbye", *(f"topics.{topic.value}" for topic in Topic)})
+"""A turn that asks something, or ends the call, doesn't assent by opening with "great"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,9 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         Slot.YES_NO in expectation.slots
         or expectation.confirming is not None
         or bool(expectation.offered)
-        or ("marks.question_yes_no" in found and "marks.question_wh" not in found)
-        or ("marks.question_yes_no" in whole and has_mark and "marks.question_wh" not in whole)
+        or "marks.question_confirm" in found
+        or (has_mark and "marks.question_yes_no" in found and "marks.question_wh" not in found)
+        or (has_mark and "marks.question_yes_no" in whole and "marks.question_wh" not in whole)
     )
     return Prompt(asks, "marks.anything_else" in whole, has_mark, not expectation.prompt.strip())
 
@@ -63,7 +68,7 @@ def _prompt_marks(prompt: str, language: str) -> tuple[frozenset[str], frozenset
     return found, whole, "?" in text
 
 
-def yes_no(found: Found, prompt: Prompt, *, is_taken: bool, is_answered: bool) -> YesNo | None:
+def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answered: bool) -> YesNo | None:
     """The polarity of an utterance. `is_taken`: it holds a day or time; `is_answered`: a service, choice or person.
 
     "tuesday works" and "sounds good" are a yes only to what can be answered with one; "yes" always is.
@@ -72,13 +77,14 @@ def yes_no(found: Found, prompt: Prompt, *, is_taken: bool, is_answered: bool) -
         return YesNo.YES if prompt.is_yes_no or (prompt.is_silent and not is_taken and not is_answered) else None
     if "yes_no.no_over_yes" in found:
         return YesNo.NO
+    found = {key: place for key, place in found.items() if key not in UNDONE or not text.startswith("not ", place[1])}
     no = found.get("yes_no.no") or (found.get("yes_no.slot_no") if prompt.is_yes_no else None)
     yes = found.get("yes_no.said_yes")
     if yes is None and (prompt.is_yes_no or (prompt.is_silent and not is_taken)):
         yes = found.get("yes_no.yes")
     if yes is None and prompt.is_yes_no:
         yes = found.get("yes_no.slot_yes")
-    if "yes_no.no_more" in found and (prompt.is_anything_else or (yes is None and not prompt.is_yes_no)):
+    if "yes_no.no_more" in found and (prompt.is_anything_else or (yes is None and prompt.is_silent)):
         return YesNo.NO
     if "marks.strong_no" in found:
         return YesNo.NO
@@ -88,12 +94,13 @@ def yes_no(found: Found, prompt: Prompt, *, is_taken: bool, is_answered: bool) -
         return YesNo.NO
     if no is not None:
         return YesNo.NO
-    if "yes_no.no_more" in found and yes is None:
+    if "yes_no.no_more" in found and yes is None and prompt.is_yes_no:
         return YesNo.NO
     if yes is not None:
         return YesNo.YES
     if (
         "yes_no.weak_yes" in found
+        and not ASKING & found.keys()
         and prompt.is_yes_no
         and not (is_taken or is_answered)
         and not prompt.is_anything_else

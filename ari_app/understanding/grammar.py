@@ -34,7 +34,7 @@ REQUIRED = (
     "fillers",
     "name_noise",
 )
-PROMPT_MARKS = ("marks.question_yes_no", "marks.question_wh", "marks.anything_else")
+PROMPT_MARKS = ("marks.question_yes_no", "marks.question_confirm", "marks.question_wh", "marks.anything_else")
 GAP_MARKS = ("marks.correct", "marks.instead", "marks.either")
 PHRASE_KINDS = ("intents", "topics", "yes_no", "marks", "choices", "preferences", "names")
 

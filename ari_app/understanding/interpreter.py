@@ -126,6 +126,7 @@ class _Sentence:
         option = answers.option(self.tokens.words, expected.options, found, rank) if expected.options else None
         polarity = answers.yes_no(
             found,
+            f" {' '.join(words)} ",
             prompt,
             is_taken=said.date is not None or said.time is not None,
             is_answered=bool(service.ids or resource.ids or picked is not None or option is not None)
@@ -134,10 +135,14 @@ class _Sentence:
         wish = answers.preference(found)
         polarity = self._clean(polarity, said, found, picked, service.id, wish)
         intents, topic = self._intents(found, polarity)
+        if "yes_no.no_more" in found and polarity is None and not prompt.is_silent and Intent.GOODBYE not in intents:
+            intents = (*intents, Intent.GOODBYE)
         if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
             polarity = None
         name, letters, digits = self._spelling(said, found, words, polarity, bool(intents))
         rejected, corrected = self._taken_back(said, found, polarity, service.id)
+        if "services.leads" in found and not intents and self._names_known_service(words):
+            intents = (Intent.BOOK,)
         unknown = None if service.ids or _is_other_task(intents) else self._unknown_service(words, found)
         if unknown is not None and "services.leads" in found and Intent.BOOK not in intents:
             intents = (Intent.BOOK, *intents)
@@ -277,6 +282,8 @@ class _Sentence:
                 return None
             if service is not None and proposal.service not in {None, service}:
                 return None
+            if "marks.but" in found or ("marks.instead" in found and "yes_no.yes_over_no" not in found):
+                return None
             return polarity
         if offers:
             if picked is None and (said.date is not None or said.time is not None):
@@ -358,6 +365,10 @@ class _Sentence:
         if service is not None and is_correcting:
             corrected.add(Slot.SERVICE)
         return frozenset(rejected), frozenset(corrected)
+
+    def _names_known_service(self, words: list[str]) -> bool:
+        joined = f" {' '.join(words)} "
+        return any(f" {known} " in joined for known in self.grammar.known_services)
 
     def _unknown_service(self, words: list[str], found: answers.Found) -> str | None:
         """Words that name a service which this business hasn't."""
