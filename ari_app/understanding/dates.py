@@ -238,16 +238,13 @@ def nth_day(ctx: ReadingContext, n: int | str, p: DateValue) -> DateValue | None
 
 @action
 def nth_week(ctx: ReadingContext, n: int | str, p: DateValue) -> DateValue | None:
-    """ "the first week of march": its first to seventh day, by whole calendar weeks for the last."""
+    """ "the first week of march": calendar weeks, each of the month that holds its Thursday."""
     if p.start is None or p.end is None or p.grain != "month":
         return None
     n = int(n)
-    if n < 0:
-        return week_span(p.end) if p.end.weekday() == 6 else week_span(shifted(p.end, 0))
-    first = week_span(p.start)
-    if p.start.weekday() > 3:
-        first = week_span(shifted(p.start, 7))
-    return week_span(shifted(first.start or p.start, 7 * (n - 1)))
+    first = shifted(p.start, (3 - p.start.weekday()) % 7)
+    last = shifted(p.end, -((p.end.weekday() - 3) % 7))
+    return week_span(shifted(last, 7 * (n + 1)) if n < 0 else shifted(first, 7 * (n - 1)))
 
 
 @action
@@ -453,9 +450,15 @@ def part_of(ctx: ReadingContext, which: str, p: DateValue) -> DateValue | None:
     if p.start is None or p.end is None:
         return None
     bounds: dict[str, dict[str, tuple[int, int]]] = {
-        "week": {"early": (0, 2), "mid": (1, 3), "late": (3, 6)},
-        "month": {"early": (0, 9), "mid": (9, 19), "late": (20, 31)},
-        "year": {"early": (0, 89), "mid": (120, 242), "late": (273, 366)},
+        "week": {"early": (0, 2), "mid": (1, 3), "late": (3, 6), "first_half": (0, 2), "second_half": (3, 6)},
+        "month": {"early": (0, 9), "mid": (9, 19), "late": (20, 31), "first_half": (0, 14), "second_half": (15, 31)},
+        "year": {
+            "early": (0, 89),
+            "mid": (120, 242),
+            "late": (273, 366),
+            "first_half": (0, 180),
+            "second_half": (181, 366),
+        },
     }
     limits = bounds.get(p.grain)
     if limits is None:
@@ -642,6 +645,44 @@ def this_weekday_week(ctx: ReadingContext, w: int) -> DateValue:
 def relative_week(ctx: ReadingContext, days: int) -> DateValue:
     """ "tomorrow week", "a week today"."""
     return one_day(shifted(ctx.today, days + 7))
+
+
+@action
+def relative_fortnight(ctx: ReadingContext, days: int) -> DateValue:
+    """ "a fortnight tomorrow"."""
+    return one_day(shifted(ctx.today, days + 14))
+
+
+@action
+def next_weekday_plus(ctx: ReadingContext, w: int) -> DateValue | None:
+    """ "next thursday week"."""
+    return shift(ctx, next_weekday(ctx, w), 7)
+
+
+@action
+def or_next(ctx: ReadingContext, d: DateValue) -> DateValue | None:
+    """ "tomorrow or the day after"."""
+    following = shift(ctx, d, 1)
+    return None if following is None else either(ctx, d, following)
+
+
+@action
+def next_unit(ctx: ReadingContext, unit: str) -> DateValue | None:
+    """ "within the next month"."""
+    return within(ctx, 1, unit)
+
+
+@action
+def new_year_month(ctx: ReadingContext) -> DateValue:
+    """ "in the new year": the coming January."""
+    return month_span(ctx.today.year + 1, 1)
+
+
+@action
+def last_workday(ctx: ReadingContext, p: DateValue) -> DateValue | None:
+    if p.end is None:
+        return None
+    return one_day(shifted(p.end, -max(0, p.end.weekday() - 4)))
 
 
 @action

@@ -140,7 +140,7 @@ def _figures(token: str, *, is_ordinal: bool) -> Iterable[tuple[str, Value]]:
         if len(token) in {3, 4} and number % 100 < 60 and number // 100 < 24:
             yield "CLOCK4", Clock(number // 100, number % 100, "24" if token[0] == "0" or number >= 1300 else "")
         return
-    if re.fullmatch(r"\d{4}-\d{1,2}-\d{1,2}.*", token):
+    if re.fullmatch(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*", token):
         yield "ISODATE", (parts[0], parts[1], parts[2])
         if len(parts) >= 5 and parts[3] < 24 and parts[4] < 60:
             yield "ISOMOMENT", (parts[0], parts[1], parts[2], parts[3], parts[4])

@@ -336,6 +336,19 @@ def day_morning(ctx: ReadingContext, d: DateValue) -> Moment:
     return Moment(d, part(ctx, "morning"))
 
 
+@action
+def half_day(ctx: ReadingContext, half: str) -> TimeValue:
+    """ "in the a m", "in the p m"."""
+    return part(ctx, "morning" if half == "am" else "afternoon")
+
+
+@action
+def day_sliced(ctx: ReadingContext, d: DateValue, name: str, which: str) -> Moment | None:
+    """ "late tomorrow afternoon"."""
+    sliced = part_sliced(ctx, name, which)
+    return None if sliced is None else Moment(d, sliced)
+
+
 def _plus(at_time: time, minutes: int) -> time:
     total = max(0, min(24 * 60 - 1, at_time.hour * 60 + at_time.minute + minutes))
     return time(total // 60, total % 60)
