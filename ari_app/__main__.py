@@ -1,11 +1,11 @@
 """The command line: `ari-app COMMAND`, each command a module in `ari_app.cli`, imported only when called."""
 
-import importlib
 import sys
 
 import click
 
 from ari_app import __version__
+from ari_app.cli.lazy_group import LazyGroup
 from ari_app.errors import AriAppError
 
 COMMANDS: dict[str, str] = {
@@ -30,31 +30,6 @@ COMMANDS: dict[str, str] = {
     "restore": "bring back a backup",
     "bench": "measure: turns, calls, booking, races, chaos",
 }
-
-
-class LazyGroup(click.Group):
-    """A click group whose commands live in modules that are imported when they are called."""
-
-    def __init__(self, package: str, commands: dict[str, str], **settings: object) -> None:
-        super().__init__(**settings)  # type: ignore[arg-type]
-        self.package = package
-        self.summaries = commands
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.summaries)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.summaries:
-            return None
-        module = importlib.import_module(f"{self.package}.{cmd_name.replace('-', '_')}")
-        command = module.command
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{module.__name__}.command is no click command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.summaries.items()))
 
 
 @click.command(cls=LazyGroup, package="ari_app.cli", commands=COMMANDS)
