@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from queue import SimpleQueue
@@ -18,9 +19,8 @@ from urllib.parse import urljoin, urlsplit
 
 import structlog
 from caldav import DAVClient
-from caldav.lib.error import DAVError
+from caldav.lib.error import AuthorizationError, DAVError
 from caldav.lib.http_sync import requests
-from caldav.response import DAVResponse
 
 from ari_app.booking import dav_xml
 from ari_app.booking.calendar_store import (
@@ -43,6 +43,12 @@ _BATCH = 200
 _DELTA_S = 20.0
 """A list of changes since a token; a whole list may take a server minutes."""
 _CLOSE_S = 2.0
+_HINTS = {
+    403: ": this user may not do that there",
+    404: ": there is no such calendar",
+    410: ": there is no such calendar",
+    507: ": it has no space left",
+}
 _KNOWN_SERVERS = ("sogo", "zimbra", "xandikos", "davical", "cyrus", "icloud", "bedework", "ccs")
 _ICS = {"Content-Type": "text/calendar; charset=utf-8"}
 
@@ -116,7 +122,7 @@ class CaldavStore:
             return await self._listing(href)
         timeout_s = _DELTA_S if token else None
         answer = await self._ask(self._bulk, "REPORT", href, dav_xml.sync_collection(token), timeout_s=timeout_s)
-        if token and (answer.status in {409, 410, 412} or dav_xml.has_precondition(answer.tree, "valid-sync-token")):
+        if token and (answer.status in {409, 410, 412} or answer.names("valid-sync-token")):
             raise SyncTokenExpired(self.url(href))
         if answer.status in {400, 403, 405, 415, 422, 501}:
             return await self._listing(href)
@@ -233,18 +239,22 @@ class CaldavStore:
 
     def _expect(self, answer: "_Reply", href: str, *statuses: int) -> None:
         if answer.status not in statuses:
-            hint = {404: ": there is no such calendar", 410: ": there is no such calendar"}.get(answer.status, "")
-            raise CalendarUnavailable(self.url(href), f"it answered {answer.status}{hint}")
+            raise CalendarUnavailable(self.url(href), f"it answered {answer.status}{_HINTS.get(answer.status, '')}")
 
 
+@dataclass(frozen=True, slots=True)
 class _Reply:
     """What an answer says, typed."""
 
-    def __init__(self, response: DAVResponse) -> None:
-        self.status = int(response.status)
-        self.headers = cast(Mapping[str, str], response.headers)
-        self.tree = cast("Element | None", response.tree)
-        self.raw = cast("str | bytes", response._raw)
+    status: int
+    headers: Mapping[str, str]
+    tree: Element | None
+    raw: str | bytes
+    preconditions: tuple[str, ...] = ()
+
+    def names(self, precondition: str) -> bool:
+        """Whether the answer refuses for this reason (RFC 4918 16)."""
+        return f"{DAV}{precondition}" in self.preconditions or dav_xml.has_precondition(self.tree, precondition)
 
 
 class _Pool:
@@ -315,7 +325,14 @@ class _Pool:
 
 
 def _request(client: DAVClient, *, url: str, method: str, body: str, headers: dict[str, str]) -> _Reply:
-    return _Reply(client.request(url, method, body, headers))
+    try:
+        found = client.request(url, method, body, headers)
+    except AuthorizationError as exc:
+        if exc.status != 403:
+            raise
+        return _Reply(403, {}, None, "", tuple(exc.preconditions))
+    tree = cast("Element | None", found.tree)
+    return _Reply(int(found.status), cast(Mapping[str, str], found.headers), tree, cast("str | bytes", found._raw))
 
 
 def _discovered(client: DAVClient) -> list[CalendarInfo]:
@@ -346,6 +363,6 @@ def _reason(exc: Exception) -> str:
 
 
 def _refusal(exc: DAVError) -> str:
-    if exc.status in {401, 403}:
+    if exc.status == 401:
         return "it refuses the login: check caldav.user and ARI_APP_CALDAV__PASSWORD"
     return _reason(exc)

@@ -10,6 +10,8 @@ from ari_app.errors import OpeningInvalid
 
 _MOST_FITTING = 200
 _MOST_NEAREST = 12
+_MOST_A_DAY = 4
+_MOST_DAYS = 30
 _DAY = timedelta(days=1)
 
 _Fits = Callable[[Opening], bool]
@@ -75,12 +77,27 @@ def _nearest(
     same_days = _ordered(on(days, wish.resource), around)[:_MOST_NEAREST]
     if same_days:
         return tuple(same_days)
-    at_that_time = [opening for opening in islice(on(others, wish.resource), 2000) if _fits_time(wish, opening)]
-    stages = [at_that_time, islice(on(others, wish.resource), _MOST_NEAREST)]
-    if wish.resource is not None:
-        stages.append(islice(on([*days, *others], None), _MOST_NEAREST))
+    elsewhere = [_spread(on([day], wish.resource), wish, around) for day in others[:_MOST_DAYS]]
+    at_that_time = [[opening for opening in day if _fits_time(wish, opening)] for day in elsewhere]
+    stages = [*at_that_time, *elsewhere]
+    if wish.resource is not None and not any(elsewhere):
+        stages += [_spread(on([day], None), wish, around) for day in [*days, *others][:_MOST_DAYS]]
     unique = dict.fromkeys(chain.from_iterable(stages))
     return tuple(islice(unique, _MOST_NEAREST))
+
+
+def _spread(found: Iterable[Opening], wish: Wish, around: datetime | None) -> list[Opening]:
+    """A few of one day's openings: those nearest to the wished time of day, else over the whole day."""
+    whole = list(found)
+    if around is None:
+        return whole[:: max(1, -(-len(whole) // _MOST_A_DAY))]
+    at = around.astimezone(whole[0].start.tzinfo).time() if whole else time(0)
+
+    def off(opening: Opening) -> tuple[bool, int]:
+        minutes = (opening.start.hour - at.hour) * 60 + opening.start.minute - at.minute
+        return not _fits_time(wish, opening), abs(minutes)
+
+    return sorted(whole, key=off)[:_MOST_A_DAY]
 
 
 def _wished_moment(diary: Diary, wish: Wish) -> datetime | None:

@@ -57,6 +57,8 @@ class Mirror:
     ) -> None:
         self._store, self._diary, self._closed_events, self._now = store, diary, closed_events, now
         self._poll_s = poll_s
+        self.cost_s = 0.0
+        """How long the last refresh took; some servers read a whole calendar for it."""
         self._copies = {name: _Copy(Shelf(name, self.reading())) for name in diary.resources}
 
     def reading(self, start: int | None = None, end: int | None = None) -> Reading:
@@ -106,18 +108,22 @@ class Mirror:
 
         Cancelling loses nothing: the next refresh begins where this one did.
         """
+        began_s = time.monotonic()
         old = [name for name, copy in self._copies.items() if copy.is_stale or self._age_s(copy) > max_age_s]
         results = await asyncio.gather(*(self._refresh_one(name, max_age_s) for name in old), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+        if old:
+            self.cost_s = time.monotonic() - began_s
 
     async def poll(self) -> None:
-        """Refresh for ever, a little off the beat so that workers don't ask all at once."""
+        """Refresh for ever, a little off the beat so that workers don't ask all at once; a server that needs long for
+        an answer is asked less often."""
         while True:
-            await asyncio.sleep(self._poll_s * random.uniform(0.8, 1.2))
+            await asyncio.sleep(max(self._poll_s, 10 * self.cost_s) * random.uniform(0.8, 1.2))
             try:
-                await self._roll()
+                await self.roll()
                 await self.refresh(max_age_s=self._poll_s / 2)
             except BookingError as exc:
                 log.warning("calendar.poll_failed", reason=str(exc))
@@ -185,7 +191,7 @@ class Mirror:
         reading = self._copies[resource].shelf.reading
         return read_all(items, reading, resource, {item.href: self._store.url(item.href) for item in items})
 
-    async def _roll(self) -> None:
+    async def roll(self) -> None:
         """Move the time that is kept on by a day, once a day."""
         reading = self.reading()
         for copy in self._copies.values():

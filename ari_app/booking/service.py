@@ -344,7 +344,7 @@ class BookingService:
     async def _freshen(self) -> None:
         """See to a mirror that is at most seconds old; one that lags a little serves rather than a caller waits."""
         is_loaded = self._mirror.is_loaded()
-        if self._mirror.is_stale() or self._mirror.age_s() > _FRESH_S:
+        if self._mirror.is_stale() or self._mirror.age_s() > max(_FRESH_S, 5 * self._mirror.cost_s):
             is_needed = self._mirror.is_stale() or not is_loaded
             task = self._refresh_task()
             await asyncio.wait({task}, timeout=self._lookup_timeout_s if is_needed else _FRESH_WAIT_S)

@@ -49,7 +49,7 @@ class Size:
     "--events", default=20_000, show_default=True, type=click.IntRange(10), help="Events in the big calendar."
 )
 @click.option("--recurring", default=200, show_default=True, type=click.IntRange(0), help="Recurring ones beside them.")
-@click.option("--everyday", default=500, show_default=True, help="Events in the calendar that bookings are timed on.")
+@click.option("--everyday", default=50, show_default=True, help="Events in the calendar that bookings are timed on.")
 @click.option("--bookings", default=40, show_default=True, type=click.IntRange(5), help="Whole bookings to time.")
 @click.option("--server", type=click.Choice(["radicale", "xandikos"]), default="radicale", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
@@ -180,7 +180,7 @@ def _change(server: CalendarServer, count: int) -> None:
         for number in range(count):
             start = datetime.now(UTC) + timedelta(days=2 + number % 60, hours=number % 7)
             body = _event(f"change-{number}", start, f"changed among {count}")
-            url = f"{server.url}{server.user}/{EVERYDAY}/change-{number}.ics"
+            url = f"{server.url}{server.user}/{SMALL}/change-{number}.ics"
             client.put(url, body, {"Content-Type": "text/calendar"})
 
 
