@@ -9,16 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ari_app.asterisk.media_leg import MediaLeg, Outcome, Play
+from ari_app.audio.frames import FRAME_S, RATE_HZ, seconds
+from ari_app.speech.clauses import END_PAUSE_S, SENTENCE_PAUSE_S, split
 from ari_app.speech.synthesiser import Synthesiser
 
 CLAUSES_AHEAD = 2
 """Clauses that stand in the leg's queue at a time: the one being heard and the next."""
+HEARD_BUT_S = END_PAUSE_S + 0.08
+"""A clause that was cut in the silence at its end was heard in full."""
 
 
 @dataclass(slots=True, eq=False)
 class _Clause:
     text: str
     is_shielded: bool
+    pause_before_s: float = 0.0
+    length_s: float = 0.0
+    """Once it is being played, its pause included."""
     play: Play | None = None
 
 
@@ -47,7 +54,11 @@ class Speaking:
             self.forget()
         if self._idle.is_set():
             self._heard_clauses = 0
-        self._clauses.extend(_Clause(clause, is_shielded) for clause in self._synthesiser.clauses(text))
+        pause_s = SENTENCE_PAUSE_S if self._clauses else 0.0
+        pauses_s = {clause.text: clause.pause_s for clause in split(text)}
+        for clause in self._synthesiser.clauses(text):
+            self._clauses.append(_Clause(clause, is_shielded, max(pause_s - END_PAUSE_S, 0.0)))
+            pause_s = pauses_s.get(clause, SENTENCE_PAUSE_S)
         if self._clauses:
             self._idle.clear()
         self._changed.set()
@@ -123,6 +134,8 @@ class Speaking:
             return
         if self._clauses[0] is clause:
             self.on_first_audio()
+        audio = bytes(2 * int(clause.pause_before_s * RATE_HZ)) + audio
+        clause.length_s = seconds(audio)
         clause.play = self._leg.play([audio])
         following = next((each for each in self._clauses if each.play is None), None)
         if following is not None:
@@ -143,7 +156,8 @@ class Speaking:
     async def _take_heard(self) -> None:
         """Drop the clauses at the front that were heard in full, and count them."""
         while self._clauses and (play := self._clauses[0].play) is not None and play.is_done:
-            if (await play.wait()).outcome is Outcome.FLUSHED:
+            played = await play.wait()
+            if played.outcome is Outcome.FLUSHED and played.heard_s < self._clauses[0].length_s - HEARD_BUT_S - FRAME_S:
                 break
             self._heard_clauses += 1
             if self._clauses:

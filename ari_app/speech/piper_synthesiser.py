@@ -32,7 +32,7 @@ from ari_app.audio.frames import RATE_HZ, seconds
 from ari_app.audio.loudness import CEILING_DBFS, TARGET_DBOV, gain_to
 from ari_app.errors import ModelMissing, SpeechError, SynthesisFailed
 from ari_app.metrics import PHRASE_CACHE, TTS_FIRST_AUDIO
-from ari_app.speech.clauses import COMMA_PAUSE_S, Clause, split
+from ari_app.speech.clauses import COMMA_PAUSE_S, END_PAUSE_S, Clause, split
 from ari_app.speech.phrase_cache import PhraseCache
 
 CACHE_FORMAT = "2"
@@ -62,9 +62,19 @@ class SynthesiserStats:
 class PiperSynthesiser:
     """A loaded voice shared by all calls; raises ModelMissing or SpeechError."""
 
-    def __init__(self, model_path: Path, cache: PhraseCache, *, threads: int = 2, length_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        model_path: Path,
+        cache: PhraseCache,
+        *,
+        threads: int = 2,
+        length_scale: float = 1.0,
+        is_plain: bool = False,
+    ) -> None:
+        """`is_plain`: the plain way, for measuring beside this one: each text whole, and made anew each time."""
         self.name = model_path.stem
         self.cache = cache
+        self._is_plain = is_plain
         self.stats = SynthesiserStats()
         self._voice = _load(model_path)
         self._settings = SynthesisConfig(
@@ -81,12 +91,12 @@ class PiperSynthesiser:
 
     def clauses(self, text: str) -> list[str]:
         """How `speak` would split `text`; joined by spaces they are `text` with its white space squeezed."""
-        return [clause.text for clause in split(text)]
+        return [clause.text for clause in self._split(text)]
 
     async def speak(self, text: str) -> AsyncIterator[bytes]:
         """One piece of audio per clause that has words, its pause included; the next ones are made meanwhile."""
         asked_s = time.perf_counter()
-        clauses = split(text)
+        clauses = self._split(text)
         wanted: deque[tuple[Clause, bytes | Future[bytes]]] = deque()
         is_first = True
         for index in range(len(clauses) + AHEAD):
@@ -124,14 +134,23 @@ class PiperSynthesiser:
                 progress(done, len(pending))
         return self.stats.made - before
 
+    def clause_audio(self, text: str) -> bytes:
+        """One clause as it will sound, without its pause; blocks while it is fetched or made."""
+        return self._fetch(self.cache.key(self._voice_digest, text, self._cache_settings), text)
+
     def close(self) -> None:
         self._is_closed = True
         self._pool.shutdown(wait=True)
 
+    def _split(self, text: str) -> list[Clause]:
+        if self._is_plain and text.strip():
+            return [Clause(" ".join(text.split()), END_PAUSE_S)]
+        return split(text)
+
     def _want(self, text: str) -> bytes | Future[bytes]:
         """The clause's audio where memory has it, else the job that fetches or makes it: one job per clause."""
         key = self.cache.key(self._voice_digest, text, self._cache_settings)
-        held = self.cache.recall(key)
+        held = None if self._is_plain else self.cache.recall(key)
         if held is not None:
             PHRASE_CACHE.labels("hit").inc()
             return held
@@ -154,13 +173,14 @@ class PiperSynthesiser:
             self._making.pop(key, None)
 
     def _fetch(self, key: str, text: str) -> bytes:
-        audio = self.cache.get(key)
+        audio = None if self._is_plain else self.cache.get(key)
         PHRASE_CACHE.labels("hit" if audio is not None else "miss").inc()
         if audio is None:
             if self._is_closed:
                 raise SynthesisFailed("the synthesiser is closed")
             audio = self._synthesise(text)
-            self.cache.put(key, audio)
+            if not self._is_plain:
+                self.cache.put(key, audio)
         return audio
 
     def _synthesise(self, text: str) -> bytes:

@@ -37,6 +37,7 @@ from ari_app.speech.vosk_decoder import UNKNOWN, Decoder, FreeRecogniser, Kaldi,
 STEP_BYTES = RATE_HZ * 2 // 10
 """100 ms."""
 MAX_IDLE = 32
+WHOLE_UTTERANCE_S = 60.0
 NOTHING_HEARD = Partial(free="", listed="", audio_s=0.0)
 
 _Outcome = TypeVar("_Outcome", Partial, Transcript)
@@ -59,7 +60,8 @@ class RecogniserStats:
 class VoskRecogniser:
     """A loaded Vosk model with its own `threads`; raises ModelMissing or SpeechError."""
 
-    def __init__(self, model_path: Path, *, threads: int = 2, max_lag_s: float = 10.0) -> None:
+    def __init__(self, model_path: Path, *, threads: int = 2, max_lag_s: float = 10.0, is_plain: bool = False) -> None:
+        """`is_plain`: the plain way, for measuring beside this one: utterances are recognised when they are whole."""
         if not (model_path / "am").is_dir() and not (model_path / "final.mdl").is_file():
             raise ModelMissing(model_path.name, str(model_path))
         vosk.SetLogLevel(-1)
@@ -68,7 +70,8 @@ class VoskRecogniser:
         except Exception as exc:
             raise SpeechError(f"{model_path} is no Vosk model that can be loaded: {exc}") from exc
         self.name = model_path.name
-        self.max_lag_s = max_lag_s
+        self.max_lag_s = max_lag_s if not is_plain else WHOLE_UTTERANCE_S
+        self.is_plain = is_plain
         self.has_phrase_lists = any((model_path / place / "HCLr.fst").is_file() for place in ("graph", "."))
         """Whether phrase lists work: big models have one static graph and recognise freely only."""
         self.stats = RecogniserStats()
@@ -246,6 +249,8 @@ class VoskStream:
     def _go_on(self) -> None:
         """Hand the queue to a thread, unless one is at work for this stream or there is too little to do."""
         has_work = self._start is not None or len(self._queued) >= STEP_BYTES
+        if self._recogniser.is_plain:
+            return
         if not self._is_listening or self._job is not None or self._failure is not None or not has_work:
             return
         start, self._start = self._start, None
