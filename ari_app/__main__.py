@@ -5,8 +5,8 @@ import sys
 import click
 
 from ari_app import __version__
-from ari_app.cli.lazy_group import LazyGroup
 from ari_app.errors import AriAppError
+from ari_app.lazy_group import LazyGroup
 
 COMMANDS: dict[str, str] = {
     "serve": "answer calls",

@@ -2,7 +2,7 @@
 
 import click
 
-from ari_app.cli.lazy_group import LazyGroup
+from ari_app.lazy_group import LazyGroup
 
 BENCHES: dict[str, str] = {
     "turns": "how fast the agent answers and falls silent, at the caller's ear",
