@@ -1,0 +1,31 @@
+"""Fill the Docker lab's calendar and customers as `ari-app lab up` does; /tmp/seeded then tells the health check."""
+
+import asyncio
+import os
+from datetime import date
+from pathlib import Path
+
+from ari_app.lab.calendar_server import seed_calendars
+from ari_app.lab.credentials import Credentials
+from ari_app.lab.places import LOOPBACK, Ports
+from ari_app.lab.rootfs import AsteriskRoot
+from ari_app.lab.runtime import Lab
+
+
+async def main() -> None:
+    ports = Ports(0)
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(LOOPBACK, ports.caldav)
+            except OSError:
+                await asyncio.sleep(0.1)
+                continue
+            writer.close()
+            break
+    await seed_calendars(ports.caldav, os.environ["LAB_CALDAV"], date.today())  # noqa: DTZ011 - the container's own day
+    await Lab(Path("/tmp"), ports, AsteriskRoot(Path("/"), ""), Credentials({})).seed_customers()
+
+
+asyncio.run(main())
+Path("/tmp/seeded").touch()
