@@ -25,8 +25,6 @@ Found = Mapping[str, tuple[int, int]]
 OPTION_FLOOR = 86.0
 UNDONE = frozenset({"yes_no.yes", "yes_no.slot_yes"})
 """Phrases that a following "not" turns round ("it does not")."""
-ASKING = frozenset({"intents.request_alternatives", "intents.goodbye", *(f"topics.{topic.value}" for topic in Topic)})
-"""A turn that asks something, or ends the call, doesn't assent by opening with "great"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         or expectation.confirming is not None
         or bool(expectation.offered)
         or "marks.question_confirm" in found
+        or "marks.anything_else" in whole
         or (has_mark and "marks.question_yes_no" in found and "marks.question_wh" not in found)
         or (has_mark and "marks.question_yes_no" in whole and "marks.question_wh" not in whole)
     )
@@ -78,7 +77,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     if "yes_no.no_over_yes" in found:
         return YesNo.NO
     found = {key: place for key, place in found.items() if key not in UNDONE or not text.startswith("not ", place[1])}
-    no = found.get("yes_no.no") or (found.get("yes_no.slot_no") if prompt.is_yes_no else None)
+    can_refuse = prompt.is_yes_no or prompt.is_silent or "marks.strong_no" in found
+    no = (found.get("yes_no.no") if can_refuse else None) or (found.get("yes_no.slot_no") if prompt.is_yes_no else None)
     yes = found.get("yes_no.said_yes")
     if yes is None and (prompt.is_yes_no or (prompt.is_silent and not is_taken)):
         yes = found.get("yes_no.yes")
@@ -100,7 +100,7 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         return YesNo.YES
     if (
         "yes_no.weak_yes" in found
-        and not ASKING & found.keys()
+        and not any(key.startswith(("topics.", "intents.")) and key != "intents.thanks" for key in found)
         and prompt.is_yes_no
         and not (is_taken or is_answered)
         and not prompt.is_anything_else

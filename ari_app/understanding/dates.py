@@ -686,6 +686,15 @@ def last_workday(ctx: ReadingContext, p: DateValue) -> DateValue | None:
 
 
 @action
+def nth_weekend(ctx: ReadingContext, n: int | str, p: DateValue) -> DateValue | None:
+    """ "the first weekend of december": by its Saturday."""
+    saturday = nth_weekday(ctx, n, 5, p)
+    if saturday is None or saturday.start is None:
+        return saturday
+    return span(saturday.start, shifted(saturday.start, 1), "week")
+
+
+@action
 def iso_tuple(ctx: ReadingContext, x: tuple[int, int, int]) -> DateValue:
     return iso_date(ctx, *x)
 

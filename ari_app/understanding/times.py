@@ -60,10 +60,8 @@ def past_half(ctx: ReadingContext, m: int, h: Clock) -> Clock | None:
 @action
 def halved(ctx: ReadingContext, c: Clock, half: str) -> Clock | None:
     """With "am" or "pm"; 15:00 "pm" stays as it is."""
-    if c.half == "24":
-        if half == "pm" and c.hour >= 12:
-            return c
-        return c if half == "am" and c.hour < 12 else (c if c.hour > 12 else None)
+    if c.half == "24" and c.hour >= 12 and (half == "pm" or c.hour > 12):
+        return c
     return Clock(c.hour, c.minute, half)
 
 

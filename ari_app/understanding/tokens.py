@@ -76,7 +76,9 @@ def tokenise(
             original.append(BREAK)
             continue
         if token in {"-", "–", "—"}:
-            if words and words[-1][-1].isdigit() and plain[match.end() :].lstrip()[:1].isdigit():
+            is_apart = plain[match.end() : match.end() + 1].isspace()
+            follows_figure = bool(words) and words[-1][-1].isdigit()
+            if follows_figure and (is_apart or plain[match.end() : match.end() + 1].isdigit()):
                 words.append("to")
                 original.append("to")
             continue
