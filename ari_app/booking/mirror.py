@@ -20,7 +20,6 @@ from ari_app.booking.busy import Reading
 from ari_app.booking.calendar_store import CalendarStore, Changes, StoredObject, SyncTokenExpired
 from ari_app.booking.model import Appointment
 from ari_app.booking.shelf import Kept, Shelf, read_all, rolled
-from ari_app.errors import BookingError
 
 log = structlog.get_logger(__name__)
 
@@ -118,15 +117,13 @@ class Mirror:
             self.cost_s = time.monotonic() - began_s
 
     async def poll(self) -> None:
-        """Refresh for ever, a little off the beat so that workers don't ask all at once; a server that needs long for
-        an answer is asked less often."""
-        while True:
-            await asyncio.sleep(max(self._poll_s, 10 * self.cost_s) * random.uniform(0.8, 1.2))
-            try:
-                await self.roll()
-                await self.refresh(max_age_s=self._poll_s / 2)
-            except BookingError as exc:
-                log.warning("calendar.poll_failed", reason=str(exc))
+        """Wait for the next beat and refresh; raises CalendarUnavailable.
+
+        A little off the beat, so that workers don't ask all at once; a server that needs long is asked less often.
+        """
+        await asyncio.sleep(max(self._poll_s, 10 * self.cost_s) * random.uniform(0.8, 1.2))
+        await self.roll()
+        await self.refresh(max_age_s=self._poll_s / 2)
 
     def invalidate(self) -> None:
         """Something isn't as it was thought to be: the next look asks the server."""

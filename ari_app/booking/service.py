@@ -317,10 +317,14 @@ class BookingService:
             finally:
                 if not ready.done():
                     ready.set_result(None)
-            keeping = [group.create_task(self._mirror.poll()), group.create_task(self._sweep())]
+            keeping = [
+                group.create_task(self._kept_up("poll", self._mirror.poll)),
+                group.create_task(self._kept_up("sweep", self._sweep)),
+            ]
             await self._closing.wait()
             if self._running:
                 await asyncio.wait(list(self._running.values()), timeout=_STEP_S)
+            self._group = None
             for task in [*keeping, *([self._refreshing] if self._refreshing else [])]:
                 task.cancel()
 
@@ -332,14 +336,20 @@ class BookingService:
         except (BookingError, StoreUnavailable, TimeoutError) as exc:
             log.warning("booking.not_ready", reason=str(exc) or "the calendars are still being read")
 
-    async def _sweep(self) -> None:
+    async def _kept_up(self, name: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Do a piece of upkeep for ever, whatever goes wrong in it."""
         while True:
-            await asyncio.sleep(_SWEEP_S)
             try:
-                await self.recover()
-                await self._journalled.forget(older_than=_FORGET_AFTER)
+                await work()
             except (BookingError, StoreUnavailable) as exc:
-                log.warning("booking.sweep_failed", reason=str(exc))
+                log.warning("booking.upkeep_failed", work=name, reason=str(exc))
+            except Exception:
+                log.exception("booking.upkeep_failed", work=name)
+
+    async def _sweep(self) -> None:
+        await asyncio.sleep(_SWEEP_S)
+        await self.recover()
+        await self._journalled.forget(older_than=_FORGET_AFTER)
 
     async def _freshen(self) -> None:
         """See to a mirror that is at most seconds old; one that lags a little serves rather than a caller waits."""
@@ -363,6 +373,8 @@ class BookingService:
             await self._mirror.refresh(max_age_s=_FRESH_S / 2)
         except BookingError as exc:
             log.warning("calendar.refresh_failed", reason=str(exc))
+        except Exception:
+            log.exception("calendar.refresh_failed")
 
 
 @dataclass(slots=True)
