@@ -19,6 +19,8 @@ import aiohttp
 import numpy as np
 
 from ari_app.asterisk.ari_client import AriClient
+from ari_app.asterisk.ari_events import StasisStart
+from ari_app.asterisk.subscriptions import Subscription
 from ari_app.audio.frames import FRAME_BYTES, FRAME_S, RATE_HZ, SILENCE, frames
 from ari_app.errors import LabError, PbxError
 from ari_app.lab.timeline import Timeline
@@ -31,6 +33,7 @@ LONGEST_LEAD_S = 15.0
 """Asterisk holds 20 s."""
 MESSAGE_FRAMES = 50
 NOISE_S = 10
+ENTER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,16 @@ class Handset:
     async def open(cls, ari: AriClient, *, noise_dbfs: float | None = None) -> AsyncIterator["Handset"]:
         """A media channel and its socket; both end with the block. `noise_dbfs`: the room's level, None: silence."""
         channel_id = f"handset-{uuid.uuid4().hex[:12]}"
+        events = ari.subscribe(channel_id)
         try:
-            channel = await ari.external_media(channel_id=channel_id)
-            url = f"{ari.url}/media/{channel.channelvars.get('MEDIA_WEBSOCKET_CONNECTION_ID', '')}"
-            async with ari.session.ws_connect(
-                url, protocols=("media",), timeout=aiohttp.ClientWSTimeout(ws_close=1.0), max_msg_size=0
-            ) as socket:
+            with events:
+                channel = await ari.external_media(channel_id=channel_id)
+                url = f"{ari.url}/media/{channel.channelvars.get('MEDIA_WEBSOCKET_CONNECTION_ID', '')}"
+                socket = await ari.session.ws_connect(
+                    url, protocols=("media",), timeout=aiohttp.ClientWSTimeout(ws_close=1.0), max_msg_size=0
+                )
+                await _entered(events)
+            async with socket:
                 handset = cls(socket, channel_id)
                 if noise_dbfs is not None:
                     handset._room = _noise(noise_dbfs)
@@ -187,6 +194,16 @@ class Handset:
             await self._socket.send_bytes(b"".join(audio))
         except (ConnectionError, aiohttp.ClientError) as exc:
             raise LabError("the call has ended: its media socket is closed") from exc
+
+
+async def _entered(events: Subscription) -> None:
+    """Wait until the media channel is in Stasis, which its socket brings it to: before, no bridge takes it (422)."""
+    try:
+        async with asyncio.timeout(ENTER_S):
+            while not isinstance(await events.get(), StasisStart):
+                pass
+    except TimeoutError as exc:
+        raise LabError(f"the phone's media channel did not come up within {ENTER_S:.0f} s") from exc
 
 
 async def end_tasks(tasks: "Sequence[asyncio.Task[None]]") -> None:

@@ -34,7 +34,7 @@ from ari_app.asterisk.ari_events import (
 )
 from ari_app.audio.frames import FRAME_S, RATE_HZ, level_dbfs
 from ari_app.config import AriSettings
-from ari_app.errors import LabError, PbxError
+from ari_app.errors import AriRefused, LabError, PbxError
 from ari_app.lab.credentials import PHONES
 from ari_app.lab.handset import Handset, Spoken, end_tasks
 from ari_app.lab.places import LOOPBACK
@@ -452,7 +452,8 @@ class PhoneBook:
                     if not is_in_stasis:
                         await _answer_of(events, f"{line.name}", on_ringing)
                     call.answered_s = call._listened_s = time.monotonic()
-                    await self.ari.add_channel(bridge_id, channel_id)
+                    with suppress(AriRefused):  # gone already: answered, and hung up at once
+                        await self.ari.add_channel(bridge_id, channel_id)
                     self.calls.append(call)
                     answered.set_result(call)
                     async for event in events:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import fcntl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
@@ -70,6 +71,44 @@ async def worker(lab: Lab) -> AsyncIterator[Lab]:
     finally:
         await lab.stop("worker-1")
         await lab.stop("sentinel")
+
+
+class Ami:
+    """AMI by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._number = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def login(cls, port: int, user: str, password: str) -> "AsyncIterator[Ami]":
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await reader.readline()
+            ami = cls(reader, writer)
+            assert "accepted" in await ami.ask({"Action": "Login", "Username": user, "Secret": password})
+            yield ami
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    async def ask(self, action: dict[str, str]) -> str:
+        """The text of the response to this action; events and list entries are passed over."""
+        self._number += 1
+        lines = [f"{key}: {value}" for key, value in {**action, "ActionID": str(self._number)}.items()]
+        self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        async with asyncio.timeout(5):
+            while True:
+                text = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+                if text.startswith("Response:") and f"ActionID: {self._number}\r\n" in text:
+                    return text
+
+
+@pytest.fixture
+def login_ami(lab: Lab) -> Callable[[str], AbstractAsyncContextManager[Ami]]:
+    """`async with login_ami("sentinel") as ami`."""
+    return lambda user: Ami.login(lab.ports.ami, user, lab.credentials[user])
 
 
 async def _fresh(lab: Lab) -> None:

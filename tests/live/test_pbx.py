@@ -6,10 +6,11 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import pytest
@@ -23,6 +24,15 @@ from ari_app.lab.places import CHECKOUT
 from ari_app.lab.runtime import Lab
 
 pytestmark = pytest.mark.live
+
+
+class Asking(Protocol):
+    """A logged-in AMI user."""
+
+    async def ask(self, action: dict[str, str]) -> str: ...
+
+
+LoginAmi = Callable[[str], AbstractAsyncContextManager[Asking]]
 
 RESOLVER_SOCKETS = 2
 """pjproject's DNS client asks from two unconfigurable UDP sockets (IPv4, IPv6) on ephemeral ports; nothing else may."""
@@ -230,13 +240,9 @@ async def test_ari_wants_its_password_and_keeps_only_a_hash(lab: Lab, ari_settin
     assert (lab.pbx.etc / "secrets/ari.conf").stat().st_mode & 0o077 == 0
 
 
-async def test_ami_users_can_do_what_they_must_and_no_more(lab: Lab) -> None:
-    for user, can_originate in (("ari_app", True), ("sentinel", False)):
-        await rights_of(lab, user, can_originate=can_originate)
-
-
-async def rights_of(lab: Lab, user: str, *, can_originate: bool) -> None:
-    async with Ami.login(lab.ports.ami, user, lab.credentials[user]) as ami:
+@pytest.mark.parametrize(("user", "can_originate"), [("ari_app", True), ("sentinel", False)])
+async def test_ami_users_can_do_what_they_must_and_no_more(login_ami: LoginAmi, user: str, can_originate: bool) -> None:
+    async with login_ami(user) as ami:
         for refused in (
             {"Action": "Command", "Command": "core show version"},
             {"Action": "UpdateConfig", "SrcFilename": "pjsip.conf", "DstFilename": "pjsip.conf"},
@@ -253,38 +259,6 @@ async def rights_of(lab: Lab, user: str, *, can_originate: bool) -> None:
         assert ("Permission denied" not in await ami.ask(originate)) is can_originate
         system = await ami.ask({**originate, "Application": "System", "Data": "true"})
         assert "Permission denied" in system or "Forbidden" in system
-
-
-class Ami:
-    """AMI by hand."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._number = 0
-
-    @classmethod
-    @asynccontextmanager
-    async def login(cls, port: int, user: str, password: str) -> "AsyncIterator[Ami]":
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            await reader.readline()
-            ami = cls(reader, writer)
-            assert "accepted" in await ami.ask({"Action": "Login", "Username": user, "Secret": password})
-            yield ami
-        finally:
-            writer.close()
-            await writer.wait_closed()
-
-    async def ask(self, action: dict[str, str]) -> str:
-        """The text of the response to this action; events and list entries are passed over."""
-        self._number += 1
-        lines = [f"{key}: {value}" for key, value in {**action, "ActionID": str(self._number)}.items()]
-        self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        async with asyncio.timeout(5):
-            while True:
-                text = (await self._reader.readuntil(b"\r\n\r\n")).decode()
-                if text.startswith("Response:") and f"ActionID: {self._number}\r\n" in text:
-                    return text
 
 
 async def test_no_outgoing_context_can_be_reached(lab: Lab, phones: PhoneBook, pbx: AriClient) -> None:
