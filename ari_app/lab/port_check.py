@@ -1,5 +1,6 @@
 """A busy port, and who has it: said before the lab starts, not as a failure of something else later."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -58,10 +59,12 @@ def _inodes(protocol: str, port: int) -> set[str]:
 
 
 def _sockets(process: Path) -> set[str]:
-    try:
-        return {os.readlink(entry) for entry in (process / "fd").iterdir()}
-    except OSError:
-        return set()
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):  # closed since it was listed
+                found.add(os.readlink(entry))
+    return found
 
 
 def _name(process: Path) -> str:

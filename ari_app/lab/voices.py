@@ -23,6 +23,8 @@ from ari_app.lab.places import cache_dir
 
 EASY_VOICE = "espeak:en-gb+m3"
 VOICES = (EASY_VOICE, "espeak:en-gb+f2", "flite:rms", "flite:slt", "flite:awb", "espeak:en-us+f4", "espeak:en-gb+m5")
+FLITE_VOICES = ("kal", "kal16", "awb", "rms", "slt")
+"""flite itself takes its default for a name that it doesn't know."""
 SPEECH_DBFS = -23.0
 """RMS of a rendered utterance."""
 RENDER_S = 20.0
@@ -78,7 +80,7 @@ def room_noise(samples: int, *, seed: int = 1) -> Samples:
 async def _run(voice: str, text: str, target: Path) -> None:
     kind, _, name = voice.partition(":")
     tool = _TOOLS.get(kind)
-    if tool is None or not name:
+    if tool is None or not name or (kind == "flite" and name not in FLITE_VOICES):
         raise LabError(f'"{voice}" is no voice: write espeak:en-gb+m3, flite:rms or festival:ked')
     program = shutil.which(tool.program)
     if program is None:
