@@ -85,6 +85,7 @@ class PiperSynthesiser:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="piper")
         self._making: dict[str, Future[bytes]] = {}
         self._lock = threading.Lock()
+        self._stats_lock = threading.Lock()
         self._is_closed = False
         self._gain = 1.0
         self._gain = gain_to(TARGET_DBOV, self._synthesise(CALIBRATION))
@@ -199,7 +200,7 @@ class PiperSynthesiser:
         audio = _levelled(_joined([piece for piece in pieces if len(piece)]), self._gain)
         if not audio:
             raise SynthesisFailed(f"the voice {self.name} gave no audio for {len(spoken)} characters")
-        with self._lock:
+        with self._stats_lock:
             self.stats = replace(
                 self.stats,
                 made=self.stats.made + 1,
