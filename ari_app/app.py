@@ -17,6 +17,7 @@ from ari_app.asterisk.fastagi import Decision, FastAgi, RouteRequest
 from ari_app.booking.build import build_service
 from ari_app.call.answering import Answering
 from ari_app.call.heartbeat import Heartbeat
+from ari_app.call.orphans import SentinelNews
 from ari_app.call.registry import CallEvent, Registry
 from ari_app.call.session import Switchboard
 from ari_app.clock import Clock, SystemClock
@@ -78,7 +79,7 @@ async def serve(settings: Settings, *, say: Callable[[str], None] = lambda _line
             worker.sender.stop()
         try:
             async with asyncio.timeout(settings.worker.drain_s):
-                await worker.board.registry.wait_empty()
+                await worker.board.registry.wait_only_humans()
         except TimeoutError:
             log.warning("worker.handing_over", calls=len(worker.board.registry.calls))
         for task in tasks:
@@ -104,9 +105,17 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         booking = await stack.enter_async_context(build_service(settings, database, clock))
         say("Asterisk")
         ami = await stack.enter_async_context(Ami(settings.ami))
-        heartbeat = await stack.enter_async_context(Heartbeat(settings.sentinel, settings.worker.name))
         ari = await stack.enter_async_context(AriClient(settings.ari, application=settings.worker.name))
         await ari.wait_connected(CONNECT_S)
+        news = SentinelNews()
+        heartbeat = await stack.enter_async_context(
+            Heartbeat(
+                settings.sentinel,
+                settings.worker.name,
+                on_orphans=news.orphans.put_nowait,
+                on_taken=news.taken.put_nowait,
+            )
+        )
         registry = Registry(settings.worker.capacity)
         board = Switchboard(
             settings, ari, ami, booking, database, recogniser, synthesiser, business, clock, registry, heartbeat
@@ -116,7 +125,7 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         if gateway is not None:
             stack.push_async_callback(gateway.close)
             sender = Sender(database, gateway, clock, worker=settings.worker.name, retries=settings.sms.retries)
-        answering = Answering(board, settings.worker.name)
+        answering = Answering(board, settings.worker.name, news)
         desk = Desk(clock, registry, booking, database)
         names = DeskNames(
             business.name,

@@ -271,7 +271,12 @@ class HandoffSettings(_Section):
     endpoints: dict[str, str] = {}
     """Extension -> dial string; default PJSIP/<extension>."""
     ladder: tuple[str, ...] = ()
-    """Further extensions or queues, in order."""
+    """Further allowed extensions, or queues as "queue:NAME", in order."""
+    queue_context: Extension = "handoff-queue"
+    """dialplan/handoff.conf: where a queue of the ladder is joined."""
+    voicemail_context: str = Field("", pattern=r"^[\w-]*$")
+    """Where the ladder is at its end the caller goes to this context at s,1, such as "voicemail" of
+    dialplan/fallback.conf; empty: a callback is promised instead."""
     ring_s: Seconds = 20.0
     whisper: bool = True
     return_key: str = "*7"
@@ -286,6 +291,12 @@ class HandoffSettings(_Section):
 
 class CallbackSettings(_Section):
     auto: bool = False
+    """Ring the desk when its phone is free, then the customer, and connect the two."""
+    dial: str = Field("", pattern=r"^([A-Za-z0-9]+/[^&|,]*\{(number|digits)\}[^&|,]*)?$")
+    """Dial string of a customer: {number} is +44..., {digits} is 44..., as "PJSIP/{number}@trunk"; `auto` needs it.
+    Only numbers of the business's own country are dialled."""
+    desk_number: str = ""
+    """Is sent a text for each promised callback, where texts are sent."""
     calendar: str = "callbacks/"
     due_min: int = Field(120, ge=1)
 
@@ -379,6 +390,8 @@ class Settings(_Section):
                 raise ValueError("sms.url: the http gateway needs a URL to send to")
             case "smpp" if not self.sms.host:
                 raise ValueError("sms.host: the smpp gateway needs a host")
+        if self.callbacks.auto and not self.callbacks.dial:
+            raise ValueError("callbacks.dial: automatic callbacks need a way to dial customers")
         return self
 
 

@@ -7,7 +7,7 @@ on a handle that was made with `is_caller=True`.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from types import TracebackType
@@ -174,6 +174,11 @@ class Channel:
 
     # Endings
 
+    @property
+    def ending(self) -> Ending | None:
+        """How it ceased to be ours, once `until_gone` has found that out."""
+        return self._ending
+
     async def until_gone(self) -> Ending:
         """Wait until the channel is no longer ours; one task at a time. Missed events are made up for on reconnect.
 
@@ -310,13 +315,17 @@ async def dial(
     app_args: str = "",
     variables: Mapping[str, str] | None = None,
     originator: Channel | None = None,
+    on_created: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Channel]:
     """Ring `endpoint` ("PJSIP/200") and yield its channel once it has answered; it is hung up on leaving.
 
     The phone shows `caller_name` and `caller_number`, made harmless. Raises DialFailed when it is busy, away or doesn't
     answer within `ring_s`; cancelling stops the ringing. `endpoint` must come from settings, never from a caller.
+    `on_created` gets the channel's id before it rings.
     """
     channel = Channel(ari, f"{LEG_PREFIX}{uuid.uuid4()}", hang_up_on_exit=True)
+    if on_created is not None:
+        on_created(channel.id)
     async with channel:
         with channel.subscribe() as events:
             try:

@@ -1,7 +1,8 @@
 """The policy's action acts, run: openings and bookings by the booking service, callbacks, the hand-over."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ari_app.booking.model import Appointment, BookingRequest, Opening
@@ -20,6 +21,9 @@ log = get_logger()
 
 HandOver = Callable[[a.HandOff], Awaitable[a.Event | None]]
 
+ACTION_S = 12.0
+"""Longer than this no caller waits; what was begun goes on, and a booking that then stands is told by its text."""
+
 
 @dataclass(slots=True)
 class Actions:
@@ -35,7 +39,8 @@ class Actions:
     callback_settings: CallbackSettings
     hand_over: HandOver
     note: Callable[..., None]
-    bookings: int = field(default=0)
+    next_key: Callable[[], str]
+    """A booking key that this call hasn't used."""
 
     async def act(self, act: a.SystemAct, state: State) -> a.Event | None:
         """Run one action act; its result event, or None where the call has gone to a human for good."""
@@ -43,13 +48,14 @@ class Actions:
             self.note("action", "hand over", reason=act.reason.value)
             return await self.hand_over(act)
         try:
-            event = await self._act(act)
+            async with asyncio.timeout(ACTION_S):
+                event = await self._act(act)
         except OpeningTaken:
             event = await self._gone(act)
         except AppointmentChanged:
             event = await self._changed()
-        except (BookingError, StoreUnavailable) as exc:
-            log.warning("call.action_failed", act=type(act).__name__, reason=str(exc))
+        except (BookingError, StoreUnavailable, TimeoutError) as exc:
+            log.warning("call.action_failed", act=type(act).__name__, reason=str(exc) or "too slow")
             event = a.ActionFailed(type(act).__name__)
         self.note("result", type(event).__name__, **_facts(event))
         return event
@@ -66,11 +72,10 @@ class Actions:
                 request = self._request(act.opening, act.appointment.name, "sms_moved")
                 return a.Moved(await self.booking.move(act.appointment, request, now), act.appointment)
             case a.Cancel():
-                self.bookings += 1
                 await self.booking.cancel(
                     act.appointment,
                     sms_text=self._sms("sms_cancelled", appointment=act.appointment),
-                    key=f"{self.call_id}-{self.bookings}",
+                    key=self.next_key(),
                 )
                 return a.CancelledAppointment(act.appointment)
             case a.KeepCallback():
@@ -98,9 +103,8 @@ class Actions:
         )
 
     def _request(self, opening: Opening, name: str, text_id: str) -> BookingRequest:
-        self.bookings += 1
         return BookingRequest(
-            key=f"{self.call_id}-{self.bookings}",
+            key=self.next_key(),
             opening=opening,
             number=self.number,
             name=name,

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
+from ari_app.call.journal import Standing, to_json
 from ari_app.call.registry import CallEvent, LiveCall, Registry
 from ari_app.clock import Clock
 from ari_app.dialogue import acts as a
@@ -30,7 +30,6 @@ log = get_logger()
 
 WAITING = 400
 
-_STATE = TypeAdapter(State)
 _OUTCOMES: dict[type, str] = {
     a.Booked: "booked",
     a.Moved: "moved",
@@ -56,9 +55,12 @@ class Diary:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _is_ending: bool = False
 
-    def begin(self) -> None:
-        """The call has been claimed."""
+    def begin(self, *, is_resumed: bool = False) -> None:
+        """The call has been claimed, or taken up again where a former process left it."""
         now, call = self.clock.now(), self.call
+        if is_resumed:
+            self.note("note", "taken up again")
+            return
         self._keep(
             lambda conn: call_log.begin(
                 conn,
@@ -74,6 +76,7 @@ class Diary:
     def state(self, state: CallState) -> None:
         """The call has moved on."""
         self.call.state = state
+        self.registry.changed()
         now, call_id = self.clock.now(), self.call.call_id
         self._keep(lambda conn: call_log.set_state(conn, call_id=call_id, state=state, now=now))
         log.info(f"call.{state.lower()}")
@@ -97,12 +100,13 @@ class Diary:
         if (outcome := _OUTCOMES.get(type(event))) is not None:
             self.outcome = outcome
         now, call_id = self.clock.now(), self.call.call_id
-        snapshot: Json = _STATE.dump_python(state, mode="json")
-        self._keep(lambda conn: call_log.append_turn(conn, call_id=call_id, at=now, kind="state", state=snapshot))
+        entry: Json = to_json(Standing(state, system_acts, self.call.keys))
+        self._keep(lambda conn: call_log.append_turn(conn, call_id=call_id, at=now, kind="state", state=entry))
 
     def ended(self) -> None:
         """The call is over; `outcome` and `reason` as they stand."""
         self.call.state = CallState.DISCONNECTED
+        self.registry.changed()
         now, call_id, outcome, reason = self.clock.now(), self.call.call_id, self.outcome, self.reason
         self._keep(lambda conn: call_log.finish(conn, call_id=call_id, outcome=outcome, reason=reason, now=now))
         log.info("call.disconnected", outcome=outcome, reason=reason)

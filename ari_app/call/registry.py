@@ -40,11 +40,13 @@ class LiveCall:
     """On the monotonic clock."""
     name: str = ""
     state: CallState = CallState.PENDING
+    keys: int = 0
+    """Booking keys used so far: each wish to book, move or cancel has one of its own."""
     events: list[CallEvent] = field(default_factory=list)
 
 
 class Registry:
-    """All live calls of one worker."""
+    """All live calls of one worker. Who changes a call's state says so with `changed`."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -53,6 +55,8 @@ class Registry:
         self._watchers: set[asyncio.Queue[CallEvent]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._unserved = asyncio.Event()
+        self._unserved.set()
 
     @property
     def has_room(self) -> bool:
@@ -62,16 +66,24 @@ class Registry:
 
     def add(self, call: LiveCall) -> None:
         self.calls[call.call_id] = call
-        self._empty.clear()
+        self.changed()
 
     def remove(self, call_id: str) -> None:
         self.calls.pop(call_id, None)
-        if not self.calls:
-            self._empty.set()
+        self.changed()
+
+    def changed(self) -> None:
+        """A call came, went, or is with somebody else now."""
+        _set(self._empty, not self.calls)
+        _set(self._unserved, all(call.state is CallState.CONNECTED for call in self.calls.values()))
 
     async def wait_empty(self) -> None:
         """Wait until no call is left."""
         await self._empty.wait()
+
+    async def wait_only_humans(self) -> None:
+        """Wait until no caller is with the agent: those that are left talk to a human."""
+        await self._unserved.wait()
 
     def publish(self, event: CallEvent) -> None:
         """Keep the event with its call and hand it to every watcher."""
@@ -91,3 +103,10 @@ class Registry:
             yield queue
         finally:
             self._watchers.discard(queue)
+
+
+def _set(event: asyncio.Event, is_set: bool) -> None:
+    if is_set:
+        event.set()
+    else:
+        event.clear()
