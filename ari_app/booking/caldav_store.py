@@ -337,11 +337,12 @@ def _request(client: DAVClient, *, url: str, method: str, body: str, headers: di
 
 def _discovered(client: DAVClient) -> list[CalendarInfo]:
     found: list[CalendarInfo] = []
-    for calendar in client.principal().calendars():
-        components: tuple[str, ...] = ()
+    for calendar in client.principal().get_calendars():
+        name, components = "", tuple[str, ...]()
         with suppress(DAVError):
+            name = str(calendar.get_display_name() or "")
             components = tuple(str(kind) for kind in calendar.get_supported_components())
-        found.append(CalendarInfo(dav_xml.path_of(str(calendar.url)), str(calendar.name or ""), components, True))
+        found.append(CalendarInfo(dav_xml.path_of(str(calendar.url)), name, components))
     return found
 
 

@@ -39,7 +39,7 @@ class CalendarInfo:
     href: str
     name: str
     components: tuple[str, ...]
-    is_writable: bool
+    """Which it may hold ("VEVENT", "VTODO"); empty: the server doesn't say."""
 
 
 class ObjectExists(BookingError):

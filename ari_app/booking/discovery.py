@@ -29,8 +29,11 @@ class CalendarReport:
         return asdict(self)
 
     def cells(self) -> tuple[str, ...]:
-        numbers = (str(self.events), f"{self.busy_h:.1f}", str(self.not_counted), str(self.unreadable))
-        return (self.path, self.name, self.holds, self.used_as, *numbers, self.looks_like)
+        """A row for people."""
+        notes = [f"{self.not_counted} not counted"] * bool(self.not_counted)
+        notes += [f"{self.unreadable} unreadable"] * bool(self.unreadable)
+        events = f"{self.events} ({', '.join(notes)})" if notes else str(self.events)
+        return (self.path, self.name, self.used_as, events, f"{self.busy_h:.1f} h", self.looks_like)
 
 
 async def discover(

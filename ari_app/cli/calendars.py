@@ -50,7 +50,7 @@ def discover_command(days: int, as_json: bool, config: Path | None) -> None:
         return
     show_table(
         f"{settings.caldav.url} ({settings.caldav.user}), the next {days} days",
-        ("calendar", "name", "holds", "used as", "events", "busy h", "not counted", "unreadable", "looks like"),
+        ("calendar", "name", "used as", "events", "busy", "looks like"),
         [report.cells() for report in found],
         empty=f"{settings.caldav.user} has no calendars at {settings.caldav.url}",
     )

@@ -140,7 +140,9 @@ def show_json(value: object) -> None:
 
 def show_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, empty: str) -> None:
     """A table on the terminal; `empty` where it has no rows."""
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, no_wrap=index == 0)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     Console().print(table if table.row_count else empty)

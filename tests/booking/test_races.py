@@ -1,0 +1,28 @@
+"""Callers, killed workers and people race for few openings; the whole history must agree with the calendar."""
+
+import pytest
+
+from ari_app.lab.bench.race_check import Evidence, FinalEvent, judge
+from ari_app.lab.bench.race_history import Line
+from ari_app.lab.bench.races import Race, run_race
+
+
+@pytest.mark.parametrize(("server", "store"), [("radicale", "sqlite"), ("xandikos", "postgresql")])
+def test_nothing_is_booked_twice_lost_or_left_behind(server: str, store: str) -> None:
+    race = Race(callers=8, workers=3, humans=2, seconds=20, kill=True, server=server, store=store, seed=20)
+    outcome = run_race(race)
+    assert outcome.verdict.wrong == []
+    assert outcome.verdict.told > 0
+    assert outcome.kills > 0
+
+
+def test_the_judge_sees_what_was_told_to_nobody() -> None:
+    stray = FinalEvent("/ari/chair-1/ari-app-1.ics", "x@ari-app", 0.0, 1800.0, True)
+    assert len(judge(Evidence([], [stray], [], [])).unheld) == 1
+    touched = Line(5.0, "human-0", "human_put", {"href": stray.href, "began": "4.0", "start": "0", "end": "1800"})
+    assert judge(Evidence([touched], [stray], [], [])).unheld == []
+
+
+def test_the_judge_sees_a_text_that_is_missing() -> None:
+    told = Line(1.0, "worker-0", "booked", {"key": "k"})
+    assert len(judge(Evidence([told], [], [], [])).sms_missing) == 1
