@@ -298,16 +298,11 @@ class Chart:
         children, row = node.children, rows[position]
         if not children or not row:
             return
-        if len(children) < len(row):
-            for symbol, child in children.items():
-                for end, value, item_cost in row.get(symbol, ()):
-                    self._walk(child, rows, end, (*values, value), cost + item_cost, agenda)
-            return
-        for symbol, items in row.items():
-            following = children.get(symbol)
-            if following is not None:
-                for end, value, item_cost in items:
-                    self._walk(following, rows, end, (*values, value), cost + item_cost, agenda)
+        shared = children.keys() & row.keys()
+        for symbol in shared if len(shared) < 2 else sorted(shared):
+            following = children[symbol]
+            for end, value, item_cost in row[symbol]:
+                self._walk(following, rows, end, (*values, value), cost + item_cost, agenda)
 
 
 def best_cover(rows: Sequence[Row], wanted: Mapping[str, int], *, goals: Sequence[str]) -> list[Span]:
