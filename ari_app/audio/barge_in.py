@@ -3,7 +3,7 @@
 A person who hears a sound while talking first falls silent, then finds out whether it was meant for them. So here:
 after `speech_s` of speech the event is PAUSE (be silent at once). Then either words come that aren't a backchannel, or
 the speech goes on longer than any "mm-hm": TAKE, the turn is the caller's. Or it was "okay", a cough, or nothing that
-could be understood within `resume_after_s`: RESUME, at the clause that was being spoken.
+could be understood within `resume_after_s`: RESUME, where it was if the silence was short, else at the clause.
 
 A hum, a cough or a click is told from speech by its sound before any word is known (`sound.is_speechlike`, passed in
 for each frame): while no more than a stray frame sounds like speech the agent isn't even paused. Counts audio seconds.
@@ -44,7 +44,7 @@ class BargeInLimits:
     take_speech_s: float = 0.65
     """Speech of this length takes the turn even before a word is known."""
     resume_after_s: float = 1.0
-    backchannel_silence_s: float = 0.3
+    backchannel_silence_s: float = 0.1
     """Silence after a backchannel before the agent goes on."""
     forget_s: float = 0.1
     """A gap longer than this starts the count of speech anew."""
@@ -65,6 +65,8 @@ class BargeInEvent:
     kind: BargeInKind
     at_s: float
     speech_start_s: float = 0.0
+    paused_s: float = 0.0
+    """RESUME: how long the agent was silent."""
 
 
 class BargeIn:
@@ -157,7 +159,7 @@ class BargeIn:
         is_nothing = paused_s + 1e-9 >= self.limits.resume_after_s and self._gap_s > 0
         if not (is_backchannel or is_nothing):
             return None
-        event = BargeInEvent(BargeInKind.RESUME, self._now_s, self._speech_start_s)
+        event = BargeInEvent(BargeInKind.RESUME, self._now_s, self._speech_start_s, paused_s)
         self._is_paused = False
         self._forget()
         return event

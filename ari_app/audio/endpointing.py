@@ -7,10 +7,11 @@ silence since the last speech reaches what the moment asks for:
 
     closed question, partial a complete answer and stable     closed_silence_s
     open question, partial a complete answer and stable       complete_silence_s
+    open question, partial an answer to some of it, stable    answered_silence_s
     partial unfinished ("on the", "um", "the twenty")         unfinished_silence_s
     anything else                                             open_silence_s
 
-The last three, and half of the first, stretch with the caller's pace: pauses that turn out to be inside an utterance,
+The last four, and half of the first, stretch with the caller's pace: pauses that turn out to be inside an utterance,
 few words a second, and above all having been cut off make it grow up to `slow_speaker_factor`; it is kept for the call.
 Where the VAD does not fall (a television, a fan) words that stay the same for `stuck_s` end the utterance.
 
@@ -61,6 +62,8 @@ class EndpointLimits:
 
     closed_silence_s: float = 0.2
     complete_silence_s: float = 0.35
+    answered_silence_s: float = 0.5
+    """Half-way between the two that can be set."""
     open_silence_s: float = 0.7
     unfinished_silence_s: float = 1.4
     no_input_s: float = 7.0
@@ -81,6 +84,7 @@ class EndpointLimits:
         return cls(
             closed_silence_s=turns.closed_silence_s,
             complete_silence_s=turns.complete_silence_s,
+            answered_silence_s=(turns.complete_silence_s + turns.open_silence_s) / 2,
             open_silence_s=turns.open_silence_s,
             unfinished_silence_s=turns.unfinished_silence_s,
             no_input_s=turns.no_input_s,
@@ -97,11 +101,13 @@ class PartialFacts:
     has_words: bool = False
     """At least one recognised word (not only `[unk]`)."""
     is_complete: bool = False
-    """It answers what was asked."""
+    """It answers all that was asked."""
     is_unfinished: bool = False
     """It ends in the middle of something. Wins over is_complete."""
     stable_s: float = 0.0
     """Audio seconds since its words changed last; see StablePartial."""
+    has_answer: bool = False
+    """It answers some of what was asked; more may follow."""
 
 
 NO_WORDS = PartialFacts()
@@ -245,6 +251,8 @@ class Endpointer:
             if self._kind is TurnKind.CLOSED:
                 return limits.closed_silence_s * (1 + (self.pace - 1) / 2)
             return limits.complete_silence_s * self.pace
+        if facts.has_words and facts.has_answer and facts.stable_s + 1e-9 >= limits.stable_s:
+            return limits.answered_silence_s * self.pace
         return limits.open_silence_s * self.pace
 
     def _is_answer(self, facts: PartialFacts) -> bool:

@@ -4,8 +4,10 @@ It knows no technology: ear, mouth and actions are given. Everything that was sa
 """
 
 import asyncio
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ari_app.clock import Clock
 from ari_app.dialogue import acts as a
@@ -13,6 +15,7 @@ from ari_app.dialogue.business import Business
 from ari_app.dialogue.policy import begin, step
 from ari_app.dialogue.state import State
 from ari_app.prompts.catalogue import Catalogue
+from ari_app.understanding.meaning import CallerAct
 
 FILLER_AFTER_S = 0.7
 FILLER_TEXT_ID = "let_me_look"
@@ -23,6 +26,13 @@ class Ear(Protocol):
 
     async def turn(self, listen: a.Listen) -> a.CallerSpoke | a.CallerPressed | a.CallerSilent:
         """Wait for the caller's turn; cancelling loses what was said in it."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """An ear that tells what the caller is probably saying before they have done."""
+
+    speculate: Callable[[CallerAct], None]
 
 
 class Mouth(Protocol):
@@ -94,6 +104,8 @@ class Conversation:
                     self.mouth.say(text, is_shielded=self.shield_notice and is_first and len(spoken) == 1)
                 case a.Listen():
                     expectation = replace(act.expectation, prompt=" ".join(spoken))
+                    if isinstance(self.ear, Foreseeing):
+                        self.ear.speculate = functools.partial(self._foresee, state)
                     return await self.ear.turn(replace(act, expectation=expectation))
                 case a.HangUp():
                     await self.mouth.drained()
@@ -105,6 +117,13 @@ class Conversation:
                     return await self._act(act, state)
         await self.mouth.drained()
         return None
+
+    def _foresee(self, state: State, act: CallerAct) -> None:
+        """Have the words made that would answer `act`; nothing else is done, and other words may come of it."""
+        _, system_acts = step(self.business, state, a.CallerSpoke(act, self.clock.now()))
+        for each in system_acts:
+            if isinstance(each, a.Say):
+                self.mouth.prepare(self.render(each))
 
     async def _act(self, act: a.SystemAct, state: State) -> a.Event | None:
         """Run a slow action; say that we look only where it takes so long that silence would be felt."""

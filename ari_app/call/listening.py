@@ -9,7 +9,7 @@ silence) silence is heard in their place, so the logic counts on.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ari_app import metrics
 from ari_app.asterisk.media_leg import MediaLeg
@@ -32,7 +32,7 @@ from ari_app.config import TurnSettings
 from ari_app.dialogue import acts as a
 from ari_app.speech.recogniser import RecogniserStream, Transcript
 from ari_app.speech.vad import VoiceActivity
-from ari_app.understanding.meaning import CallerAct, Expectation
+from ari_app.understanding.meaning import CallerAct, Expectation, Slot
 
 PRE_ROLL_FRAMES = 20
 """0.4 s before the first speech that the VAD saw."""
@@ -42,6 +42,15 @@ QUEUE_FRAMES = 250
 GAP_S = 0.1
 """Frames later than this are replaced by silence."""
 BETWEEN_DIGITS_S = 2.5
+VOICE = 0.3
+"""Speech probability from which the recogniser is fed."""
+FAINT_DBFS = -50.0
+FAINT_FRAMES = 5
+"""Sound of this level and length is fed to it too: the VAD misses faint speech."""
+QUIET_FRAMES = 40
+"""Without sound or a word for so long it is no longer fed."""
+HELD_S = 0.8
+"""After a shorter silence the agent speaks on where it was, after a longer one from the clause's beginning."""
 UNKNOWN = "[unk]"
 
 TurnEvent = a.CallerSpoke | a.CallerPressed | a.CallerSilent
@@ -61,6 +70,9 @@ class _Turn:
     """The agent is silent: the turn's end is being looked for."""
     is_open: bool = False
     """The recogniser is fed."""
+    loud_frames: int = 0
+    quiet_frames: int = 0
+    """In a row."""
 
 
 @dataclass(slots=True)
@@ -206,7 +218,7 @@ class Listening:
         if turn is None or turn.result.done():
             self._keep_between(frame, probability)
             return
-        self._feed(turn, frame, probability)
+        await self._feed(turn, frame, probability)
         if self.mouth.is_speaking or self._barge_in.is_paused:
             await self._watch_barge_in(turn, frame, probability)
         else:
@@ -220,13 +232,19 @@ class Listening:
         elif self._is_between_speech:
             self._between.append(frame)
 
-    def _feed(self, turn: _Turn, frame: bytes, probability: float) -> None:
-        """While the agent speaks only what may be speech goes to the recogniser; in the caller's turn all of it."""
+    async def _feed(self, turn: _Turn, frame: bytes, probability: float) -> None:
+        """What may be speech goes to the recogniser, with what came just before it; silence costs nothing."""
+        is_faint = self._voice.chunk_dbfs >= FAINT_DBFS
+        turn.loud_frames = turn.loud_frames + 1 if is_faint else 0
+        turn.quiet_frames = 0 if is_faint or probability >= VOICE else turn.quiet_frames + 1
         if turn.is_open:
             self.stream.feed(frame)
+            is_idle = not self._endpointer.is_started and not self._barge_in.is_paused
+            if is_idle and turn.quiet_frames >= QUIET_FRAMES and not self._partial_text():
+                await self._begin_anew(turn)
             return
         self._pre_roll.append(frame)
-        if probability >= 0.3 or not self.mouth.is_speaking:
+        if probability >= VOICE or (turn.loud_frames >= FAINT_FRAMES and not self.mouth.is_speaking):
             turn.is_open = True
             self.stream.feed(b"".join(self._pre_roll))
             self._pre_roll.clear()
@@ -243,7 +261,7 @@ class Listening:
             return
         match event.kind:
             case BargeInKind.PAUSE:
-                turn.heard_clauses = await self.mouth.stop()
+                await self.mouth.hold()
                 metrics.BARGE_IN.observe(max(event.at_s - event.speech_start_s, 0.0))
                 self.note("barge_in", "pause")
             case BargeInKind.TAKE:
@@ -254,9 +272,13 @@ class Listening:
             case BargeInKind.RESUME:
                 turn.heard_clauses = None
                 turn.is_endpointing = False
-                self.note("barge_in", "resume")
+                self.note("barge_in", "resume", paused_s=f"{event.paused_s:.2f}")
                 await self._begin_anew(turn)
-                self.mouth.resume()
+                if event.paused_s > HELD_S:
+                    await self.mouth.stop()
+                    self.mouth.resume()
+                else:
+                    await self.mouth.go_on()
 
     def _heard(self, turn: _Turn) -> Heard:
         text = self._partial_text()
@@ -301,16 +323,18 @@ class Listening:
         if text != self._judged:
             self._judged = text
             expectation, now = turn.listen.expectation, self.clock.now()
-            is_complete = bool(text) and self.understanding.is_complete(text, expectation, now)
-            self._facts = PartialFacts(
-                has_words=bool(text),
-                is_complete=is_complete,
-                is_unfinished=bool(text) and self.understanding.is_unfinished(text),
-            )
-            if is_complete:
-                self.speculate(self.understanding.act_of_text(text, expectation, now))
-        facts = self._facts
-        return PartialFacts(facts.has_words, facts.is_complete, facts.is_unfinished, stable_s)
+            self._facts = PartialFacts()
+            if text:
+                act = self.understanding.act_of_text(text, expectation, now)
+                self._facts = PartialFacts(
+                    has_words=True,
+                    is_complete=self.understanding.is_complete(text, expectation, now),
+                    has_answer=_answers(act, expectation),
+                    is_unfinished=self.understanding.is_unfinished(text),
+                )
+                if (self._facts.is_complete or self._facts.has_answer) and not self._facts.is_unfinished:
+                    self.speculate(act)
+        return replace(self._facts, stable_s=stable_s)
 
     def _partial_text(self) -> str:
         """The phrase list's reading where it has one without unknown words, else the free one."""
@@ -346,3 +370,19 @@ class Listening:
 
     def _understood(self, transcript: Transcript, expectation: Expectation) -> CallerAct:
         return self.understanding.act(transcript, expectation, self.clock.now())
+
+
+def _answers(act: CallerAct, expectation: Expectation) -> bool:
+    """Whether something of what was asked is answered; names and digits never are before they end."""
+    if expectation.slots & {Slot.NAME, Slot.DIGITS}:
+        return False
+    said = {
+        Slot.TASK: bool(act.intents),
+        Slot.SERVICE: act.service is not None,
+        Slot.DATE: act.date is not None,
+        Slot.TIME: act.time is not None,
+        Slot.RESOURCE: act.resource is not None,
+        Slot.YES_NO: act.yes_no is not None,
+        Slot.CHOICE: act.choice is not None,
+    }
+    return any(said.get(slot, False) for slot in expectation.slots)

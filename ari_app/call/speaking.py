@@ -1,7 +1,8 @@
 """The mouth of one call: words in, audio to the media leg, clause by clause, and what the caller has really heard.
 
-A clause is rendered while the one before it plays, so there is no gap between them. `stop` silences the agent and
-knows the clause it was in; `resume` goes on with that clause from its beginning, `forget` drops the rest.
+A clause is rendered while the one before it plays, so there is no gap between them. `hold` silences the agent at once,
+`go_on` lets it speak on where it was. `stop` ends what is being heard and knows the clause it was in; `resume` goes on
+with that clause from its beginning, `forget` drops the rest.
 """
 
 import asyncio
@@ -43,6 +44,7 @@ class Speaking:
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_stopped = False
+        self._is_held = False
         self._heard_clauses = 0
         self._prepared: set[asyncio.Task[bytes]] = set()
 
@@ -84,11 +86,24 @@ class Speaking:
         """The clause being heard may not be interrupted."""
         return any(clause.is_shielded for clause in self._clauses[:1])
 
+    async def hold(self) -> None:
+        """Be silent at once, without losing the place. Idempotent."""
+        if self.is_speaking and not self._is_held:
+            self._is_held = True
+            await self._leg.pause()
+
+    async def go_on(self) -> None:
+        """Speak on after `hold`."""
+        if self._is_held:
+            self._is_held = False
+            await self._leg.resume()
+
     async def stop(self) -> int:
         """Be silent at once; the number of clauses of this turn that were heard in full. Idempotent."""
         if not self._is_stopped and not self._idle.is_set():
             self._is_stopped = True
             await self._leg.flush()
+            await self.go_on()
             await self._take_heard()
             for clause in self._clauses:
                 clause.play = None

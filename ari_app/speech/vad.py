@@ -47,6 +47,8 @@ class VoiceActivity:
         self._quiet_s = 0.0
         self.probability = 0.0
         """Of the newest whole chunk: at most 32 ms old."""
+        self.chunk_dbfs = level_dbfs(b"")
+        """Level of that chunk."""
         self.chunks_gated = 0
         self.chunks = 0
 
@@ -68,7 +70,8 @@ class VoiceActivity:
 
     def _judge(self, chunk: bytes) -> float:
         self.chunks += 1
-        self._quiet_s = self._quiet_s + CHUNK_S if level_of(chunk) < GATE_DBFS else 0.0
+        self.chunk_dbfs = level_of(chunk)
+        self._quiet_s = self._quiet_s + CHUNK_S if self.chunk_dbfs < GATE_DBFS else 0.0
         if self._quiet_s > GATE_HANGOVER_S:
             self.chunks_gated += 1
             return 0.0

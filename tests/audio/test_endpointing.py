@@ -323,3 +323,18 @@ def test_stability_counts_from_the_last_change():
     assert stable.update("half past", 1.0) == 0
     stable.begin()
     assert stable.update("", 0.1) == pytest.approx(0.1)
+
+
+def test_open_question_answered_in_part_waits_less_than_one_not_answered():
+    answered = PartialFacts(has_words=True, has_answer=True, stable_s=0.3)
+    silences = []
+    for facts in (ANSWER, answered, WORDS):
+        end = the_end(run(begun(TurnKind.OPEN), (0.8, 0.9, facts), (2.0, 0.0, facts)))
+        silences.append(round(end.wait_s, 2))
+    assert silences == [LIMITS.complete_silence_s, LIMITS.answered_silence_s, LIMITS.open_silence_s]
+
+
+def test_answer_that_is_unfinished_is_waited_for():
+    facts = PartialFacts(has_words=True, has_answer=True, is_unfinished=True, stable_s=0.3)
+    end = the_end(run(begun(TurnKind.OPEN), (0.8, 0.9, facts), (2.0, 0.0, facts)))
+    assert end.wait_s == pytest.approx(LIMITS.unfinished_silence_s, abs=FRAME_S)
