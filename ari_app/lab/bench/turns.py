@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from ari_app.lab.bench.turn_run import Plan, Report, Run, health, run
 from ari_app.lab.places import port_offset
 from ari_app.lab.runtime import Lab
 from ari_app.lab.timeline import SOUND_DBFS
-from ari_app.speech.clauses import split
+from ari_app.speech.clauses import SENTENCE_PAUSE_S, Clause, split
 from ari_app.speech.factory import build_synthesiser
 from ari_app.speech.piper_synthesiser import PiperSynthesiser
 
@@ -141,7 +141,8 @@ class _Lengths:
 
     def of(self, texts: Sequence[str]) -> float:
         """Seconds from the first loud sample to the end of the last loud frame."""
-        audio = b"".join(self._clause(clause.text, clause.pause_s) for text in texts for clause in split(text))
+        clauses = [replace(clause, pause_s=_pause_s(text, clause)) for text in texts for clause in split(text)]
+        audio = b"".join(self._clause(clause.text, clause.pause_s) for clause in clauses)
         samples = np.abs(np.frombuffer(audio, "<i2").astype(np.int32))
         loud = np.flatnonzero(samples > 32768 * 10 ** (SOUND_DBFS / 20))
         if not len(loud):
@@ -154,6 +155,11 @@ class _Lengths:
 
     def _render(self, text: str, pause_s: float) -> bytes:
         return self._synthesiser.clause_audio(text) + bytes(2 * int(pause_s * RATE_HZ))
+
+
+def _pause_s(text: str, clause: Clause) -> float:
+    """Between two texts there is as much as between two sentences."""
+    return SENTENCE_PAUSE_S if text.rstrip().endswith(clause.text) else clause.pause_s
 
 
 def _figures(done: Run, lengths: _Lengths) -> Figures:

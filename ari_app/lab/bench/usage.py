@@ -18,9 +18,13 @@ class Usage:
 
 
 def usage_of(roots: Mapping[str, int]) -> dict[str, Usage]:
-    """Usage by name of each process tree given by its root's pid; one that has ended counts as nothing."""
+    """Usage by name of each process tree given by its root's pid, without the other trees in it.
+
+    One that has ended counts as nothing.
+    """
     table = _table()
-    return {name: _tree(pid, table) for name, pid in roots.items()}
+    pids = frozenset(roots.values())
+    return {name: _tree(pid, table, pids - {pid}) for name, pid in roots.items()}
 
 
 def machine_cpu_s() -> tuple[float, float]:
@@ -49,12 +53,12 @@ def _table() -> dict[int, _Entry]:
     return found
 
 
-def _tree(root: int, table: Mapping[int, _Entry]) -> Usage:
+def _tree(root: int, table: Mapping[int, _Entry], others: frozenset[int]) -> Usage:
     cpu_s, resident = 0.0, 0
     waiting = [root] if root in table else []
     while waiting:
         pid = waiting.pop()
         cpu_s += table[pid].cpu_s
         resident += table[pid].resident_bytes
-        waiting += [child for child, entry in table.items() if entry.parent == pid]
+        waiting += [child for child, entry in table.items() if entry.parent == pid and child not in others]
     return Usage(cpu_s, resident)
