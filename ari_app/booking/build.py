@@ -25,7 +25,11 @@ def build_service(settings: Settings, database: Database, clock: Clock | None = 
 
     The database stays the caller's: it must be migrated, and is closed after the service.
     """
-    return assemble(settings, database, CaldavStore(settings.caldav), clock)
+    try:
+        store = CaldavStore(settings.caldav)
+    except ValueError as exc:
+        raise ConfigInvalid("ari_app.toml", "caldav.quirks", str(exc)) from exc
+    return assemble(settings, database, store, clock)
 
 
 def assemble(
@@ -112,11 +116,8 @@ def closed_days(business: BusinessSettings) -> Callable[[date], str]:
 
 
 def closed_pattern(business: BusinessSettings) -> re.Pattern[str]:
-    """The pattern of titles that close a calendar; raises ConfigInvalid."""
-    try:
-        return re.compile(business.closed_events)
-    except re.error as exc:
-        raise ConfigInvalid("ari_app.toml", "business.closed_events", f"is no regular expression: {exc}") from exc
+    """The pattern of titles that close a calendar."""
+    return re.compile(business.closed_events)
 
 
 def _public_holidays(business: BusinessSettings) -> holidays.HolidayBase | None:

@@ -63,12 +63,6 @@ def let_go(conn: Connection, *, key: str) -> None:
     conn.execute(delete(holds).where(holds.c.key == key))
 
 
-def held(conn: Connection, resource: str, start: int, end: int) -> list[tuple[int, int]]:
-    """What is held on this resource within start..end."""
-    rows = conn.execute(select(holds.c.starts, holds.c.ends).where(_overlapping(resource, start, end)))
-    return [(row.starts, row.ends) for row in rows]
-
-
 def _free_seats(conn: Connection, hold: Hold) -> list[int]:
     taken = set(conn.scalars(select(holds.c.seat).where(_overlapping(hold.resource, hold.start, hold.end))))
     return [seat for seat in range(hold.capacity) if seat not in taken]
