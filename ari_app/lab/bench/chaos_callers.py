@@ -1,0 +1,218 @@
+"""The chaos bench's people: callers with different plans, and a desk that answers every phone.
+
+Times are `time.monotonic()` seconds.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from sqlalchemy import Connection, select
+
+from ari_app.errors import AriAppError, LabError
+from ari_app.lab.bench.turn_log import CallLog
+from ari_app.lab.bench.turn_script import Script
+from ari_app.lab.phone import Call, CallFailed, Line, NothingHeard, Ringing
+from ari_app.lab.voices import render
+from ari_app.store.database import Database
+from ari_app.store.schema import calls
+
+NUMBER = "+44207946{:04d}"
+PATIENCE_S = 75.0
+"""Whoever has reached nothing after this is stranded, and hangs up."""
+QUESTION_OVER_S = 0.5
+ENDS_WITHIN_S = 5.0
+"""After a human has hung up the caller's line must end within this."""
+DONE = frozenset({"Booked", "Moved", "CancelledAppointment"})
+
+
+@dataclass(slots=True)
+class Caller:
+    """One call, as it was lived."""
+
+    number: str
+    plan: str
+    """book, operator, silent or leaves."""
+    answered_s: float | None = None
+    ended_s: float | None = None
+    rang_s: list[float] = field(default_factory=list)
+    """When a human's phone rang for this caller."""
+    with_human: asyncio.Event = field(default_factory=asyncio.Event)
+    human_left_s: float | None = None
+    has_left: bool = False
+    """By the caller's own plan."""
+    is_out_of_patience: bool = False
+    worker: str = ""
+    log: CallLog | None = None
+    trouble: str = ""
+
+    @property
+    def is_up(self) -> bool:
+        return self.ended_s is None
+
+    def standing(self) -> str:
+        """What the worker was at when it was last heard of: the key for "killed at every state"."""
+        if self.log is None:
+            return "claimed"
+        self.log.refresh()
+        for event in reversed(self.log.events):
+            match event.kind:
+                case "agent":
+                    return event.data.get("text_id", "")
+                case "caller" | "dtmf":
+                    return "deciding"
+                case "action":
+                    return event.text
+                case "state":
+                    return event.text.lower()
+        return "claimed"
+
+    def outcome(self) -> str:
+        """booked, human, callback, hung_up or stranded."""
+        is_left_over = self.human_left_s is not None and (self.ended_s or 0.0) - self.human_left_s > ENDS_WITHIN_S
+        if self.with_human.is_set():
+            return "stranded" if is_left_over else "human"
+        results = [event.text for event in self.log.events if event.kind == "result"] if self.log else []
+        if DONE.intersection(results):
+            return "booked"
+        if "CallbackKept" in results:
+            return "callback"
+        return "hung_up" if self.has_left and not self.is_out_of_patience else "stranded"
+
+
+@dataclass(slots=True)
+class Town:
+    """All callers and the desk."""
+
+    line: Line
+    desk: Line
+    database: Database
+    events: Path
+    random: Random
+    callers: dict[str, Caller] = field(default_factory=dict)
+    seconds_with_human: float = 3.0
+
+    @property
+    def up(self) -> list[Caller]:
+        """Those whose call is up now."""
+        return [caller for caller in self.callers.values() if caller.is_up]
+
+    async def call(self, number: int) -> None:
+        """One caller, from dialling to the end."""
+        plan = self.random.choices(("book", "operator", "silent", "leaves"), (70, 12, 6, 12))[0]
+        caller = Caller(NUMBER.format(number), plan)
+        self.callers[caller.number] = caller
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                call = await self.line.call("700", caller_id=caller.number, ring_s=PATIENCE_S)
+                caller.answered_s = call.answered_s
+                try:
+                    await self._live(call, caller, number)
+                finally:
+                    with suppress(LabError):
+                        await call.hang_up()
+        except TimeoutError:
+            caller.is_out_of_patience = True
+        except (CallFailed, NothingHeard, LabError) as exc:
+            caller.trouble = str(exc)
+        finally:
+            caller.ended_s = time.monotonic()
+            if caller.log is not None:
+                caller.log.refresh()
+
+    async def _live(self, call: Call, caller: Caller, number: int) -> None:
+        """Talk as planned until a human has the call, then wait for its end."""
+        tasks = [
+            asyncio.create_task(self._talk(call, caller, number)),
+            asyncio.create_task(caller.with_human.wait()),
+            asyncio.create_task(call.ended.wait()),
+        ]
+        try:
+            await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
+            if not call.ended.is_set():
+                await call.ended.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _talk(self, call: Call, caller: Caller, number: int) -> None:
+        """Cancelled when a human takes over or the call ends."""
+        await self._find_log(caller)
+        if caller.plan == "leaves":
+            await asyncio.sleep(self.random.uniform(1.0, 18.0))
+            caller.has_left = True
+            await call.hang_up()
+            return
+        script, since_s = Script(number), call.answered_s
+        while caller.plan != "silent" and caller.log is not None:
+            with suppress(NothingHeard):
+                began_s = await call.first_sound(since_s, within_s=15.0)
+                await call.silence(began_s, for_s=QUESTION_OVER_S, within_s=40.0)
+            caller.log.refresh()
+            words = "operator" if caller.plan == "operator" else script.answer(caller.log.question) or "operator"
+            spoken = await call.play(await render(words, script.voice))
+            since_s = spoken.ended_s
+
+    async def _find_log(self, caller: Caller) -> None:
+        """Learn the worker's id of the call; nobody may have claimed it."""
+        for _ in range(60):
+            found = await self.database.read(lambda conn: _newest(conn, caller.number))
+            if found is not None:
+                caller.worker = found[1]
+                caller.log = CallLog(self.events / f"{found[0]}.jsonl")
+                return
+            await asyncio.sleep(0.05)
+
+    # The desk
+
+    async def answer_phones(self) -> None:
+        """Answer every ring at the desk until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    ringing = await self.desk.ringing(within_s=3600.0)
+                except NothingHeard:
+                    continue
+                group.create_task(self._help(ringing))
+
+    async def _help(self, ringing: Ringing) -> None:
+        caller = self.callers.get(ringing.caller_number)
+        if caller is None:
+            return
+        caller.rang_s.append(ringing.rang_s)
+        await asyncio.sleep(self.random.uniform(0.3, 1.2))
+        if (call := await _picked_up(ringing)) is None:
+            return
+        with suppress(AriAppError):
+            await asyncio.sleep(0.8)
+            if call.ended.is_set():
+                return
+            await call.press("1")
+            await asyncio.sleep(1.0)
+            if call.ended.is_set():
+                return
+            caller.with_human.set()
+            with suppress(NothingHeard):
+                await call.wait_hangup(self.seconds_with_human)
+            caller.human_left_s = time.monotonic()
+            await call.hang_up()
+
+
+async def _picked_up(ringing: Ringing) -> Call | None:
+    """The call, once answered; None where the caller has given up meanwhile."""
+    answering = asyncio.create_task(ringing.answer())
+    try:
+        await asyncio.wait({answering})
+    finally:
+        answering.cancel()
+    return None if answering.cancelled() or answering.exception() is not None else answering.result()
+
+
+def _newest(conn: Connection, number: str) -> tuple[str, str] | None:
+    query = select(calls.c.call_id, calls.c.worker).where(calls.c.number == number).order_by(calls.c.started.desc())
+    row = conn.execute(query).first()
+    return None if row is None else (str(row.call_id), str(row.worker))

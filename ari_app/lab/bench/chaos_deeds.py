@@ -1,0 +1,167 @@
+"""What the chaos bench does to the system: kill -9, freeze, cut or deaden the line to Asterisk, a calendar that hangs."""
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from ari_app.errors import LabError
+from ari_app.lab.bench.chaos_callers import Caller, Town
+from ari_app.lab.bench.chaos_line import Line
+from ari_app.lab.runtime import Lab
+
+FREEZE_S = 5.0
+DEAD_LINE_S = 7.0
+CALENDAR_AWAY_S = 6.0
+NEW_STATE_S = 10.0
+CONNECTED = frozenset({"connected", "disconnected"})
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """One caller's loss of the worker, and what was being done just then."""
+
+    caller: Caller
+    at_s: float
+    how: str
+    """kill, freeze, cut or dead_line."""
+    standing: str
+
+    @property
+    def rang_after_s(self) -> float | None:
+        """Seconds until a human's phone rang; None: it didn't (any more)."""
+        return next((rang_s - self.at_s for rang_s in self.caller.rang_s if rang_s >= self.at_s), None)
+
+    @property
+    def must_ring(self) -> bool:
+        """With a human already, or gone before anybody could be rung: there is nobody to ring for."""
+        ended_s = self.caller.ended_s
+        return self.standing not in CONNECTED and not (ended_s is not None and ended_s - self.at_s < 1.0)
+
+
+@dataclass(slots=True)
+class Deeds:
+    """Trouble for a running lab with its workers."""
+
+    lab: Lab
+    town: Town
+    workers: Mapping[int, Mapping[str, str]]
+    """Number -> environment."""
+    line: Line
+    """Stands between the last worker and Asterisk."""
+    random: Random
+    report: Report
+    deaths: list[Death] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+    killed_at: Counter[str] = field(default_factory=Counter)
+    _ready: set[int] = field(default_factory=set)
+
+    async def start_workers(self) -> None:
+        """All at once; raises LabError."""
+        async with asyncio.TaskGroup() as group:
+            for number in self.workers:
+                group.create_task(self._start(number))
+
+    async def run(self, seconds: float, *, every_s: tuple[float, float] = (4.0, 8.0)) -> None:
+        """Kills all the while; each of the other deeds at its share of the time."""
+        began_s = time.monotonic()
+        others = [(0.25, self.freeze), (0.45, self.cut), (0.6, self.calendar_away), (0.75, self.dead_line)]
+        async with asyncio.TaskGroup() as group:
+            while (passed := time.monotonic() - began_s) < seconds:
+                await asyncio.sleep(self.random.uniform(*every_s))
+                if others and passed > others[0][0] * seconds:
+                    await others.pop(0)[1]()
+                    continue
+                if (number := await self._victim()) is not None:
+                    await self.kill(number)
+                    group.create_task(self._start(number))
+
+    async def kill(self, number: int) -> None:
+        """kill -9, in the middle of whatever it does."""
+        self._ready.discard(number)
+        self._note_deaths(number, "kill")
+        self.lab.signal(f"worker-{number}", signal.SIGKILL)
+        while f"worker-{number}" in self.lab.processes.running():
+            await asyncio.sleep(0.02)
+
+    async def freeze(self) -> None:
+        """SIGSTOP, and on again: by then its callers are with a human."""
+        number = self._busiest()
+        self._note_deaths(number, "freeze")
+        self.lab.signal(f"worker-{number}", signal.SIGSTOP)
+        await asyncio.sleep(FREEZE_S)
+        self.lab.signal(f"worker-{number}", signal.SIGCONT)
+
+    async def cut(self) -> None:
+        """Every connection to Asterisk of the last worker ends."""
+        self._note_deaths(max(self.workers), "cut")
+        self.line.cut()
+
+    async def dead_line(self) -> None:
+        """Packets of the last worker to and from Asterisk are lost, and nobody is told."""
+        self._note_deaths(max(self.workers), "dead_line")
+        async with self.line.dead():
+            await asyncio.sleep(DEAD_LINE_S)
+        self.line.cut()
+
+    async def calendar_away(self) -> None:
+        """The CalDAV server takes requests and doesn't answer."""
+        self.done["calendar_away"] += 1
+        self.report("calendar away")
+        self.lab.signal("calendar", signal.SIGSTOP)
+        await asyncio.sleep(CALENDAR_AWAY_S)
+        self.lab.signal("calendar", signal.SIGCONT)
+
+    def times_to_ring(self, *ways: str) -> list[float]:
+        """Seconds from each death to the ring, of those that had to ring and did."""
+        found = (death.rang_after_s for death in self.deaths if death.how in ways and death.must_ring)
+        return sorted(after_s for after_s in found if after_s is not None)
+
+    def _note_deaths(self, number: int, how: str) -> None:
+        self.done[how] += 1
+        now_s = time.monotonic()
+        struck = [caller for caller in self.town.up if caller.worker == f"booking-{number}" and caller.log is not None]
+        for caller in struck:
+            standing = caller.standing()
+            if standing != "disconnected":
+                self.deaths.append(Death(caller, now_s, how, standing))
+                if how == "kill":
+                    self.killed_at[standing] += 1
+        self.report(f"{how} booking-{number}: {', '.join(each.standing() for each in struck) or 'no calls'}")
+
+    async def _victim(self) -> int | None:
+        """The worker with a call in a state that none was killed at so far; after a while, at which fewest were."""
+        until_s = time.monotonic() + NEW_STATE_S
+        while True:
+            found = [
+                (self.killed_at[caller.standing()], self.random.random(), int(caller.worker.rpartition("-")[2]))
+                for caller in self.town.up
+                if caller.worker and int(caller.worker.rpartition("-")[2]) in self._ready
+            ]
+            is_enough = len(self._ready) > 1
+            if found and is_enough and min(found)[0] == 0:
+                return min(found)[2]
+            if time.monotonic() > until_s:
+                return min(found)[2] if found and is_enough else None
+            await asyncio.sleep(0.1)
+
+    def _busiest(self) -> int:
+        ready = sorted(self._ready) or [1]
+        return max(ready, key=lambda number: sum(each.worker == f"booking-{number}" for each in self.town.up))
+
+    async def _start(self, number: int) -> None:
+        for attempt in range(3):
+            try:
+                await self.lab.start_worker(number, environ=self.workers[number])
+            except LabError as exc:
+                self.report(f"booking-{number} didn't start: {exc}")
+                if attempt == 2:
+                    raise
+            else:
+                self._ready.add(number)
+                return
