@@ -9,6 +9,6 @@ step "ruff";         ruff check . ; ruff format --check .
 step "mypy --strict"; mypy
 step "floors";       lint-imports --no-cache | tail -n 12
 step "tests without the lab"
-python -m pytest tests --ignore=tests/live -q "$@"
+python -m pytest tests --ignore=tests/live -q -n 2 --dist loadfile "$@"
 step "live tests on the lab: two Asterisks, Radicale, Vosk, Piper"
 python -m pytest tests/live -q "$@"

@@ -215,9 +215,7 @@ async def handoff(stage: Stage) -> Row:
             Rule(("what would you like to come in for", "what is the appointment for"), "a dental cleaning"),
             Rule(("which day would you like", "what day would suit you"), full_day_words(stage), times=2),
             Rule(("what time would you like", "at what time"), "any time", times=2),
-            Rule(
-                ("these times are free", "which would you like", "which suits you"), "only that day", times=2
-            ),
+            Rule(("these times are free", "which would you like", "which suits you"), "only that day", times=2),
             Rule(("put you through", "speak to a colleague"), "yes please", times=2),
         ),
         otherwise=("can you repeat that please", "i need a dental cleaning", "only that day", "operator please"),
