@@ -1,4 +1,4 @@
-"""What the chaos bench does to the system: kill -9, freeze, cut or deaden the line to Asterisk, a calendar that hangs."""
+"""What the chaos bench does: kill -9, freeze, cut or deaden the line to Asterisk, make the calendar hang."""
 
 import asyncio
 import signal
@@ -86,8 +86,7 @@ class Deeds:
         self._ready.discard(number)
         self._note_deaths(number, "kill")
         self.lab.signal(f"worker-{number}", signal.SIGKILL)
-        while f"worker-{number}" in self.lab.processes.running():
-            await asyncio.sleep(0.02)
+        await self.lab.stop(f"worker-{number}")
 
     async def freeze(self) -> None:
         """SIGSTOP, and on again: by then its callers are with a human."""
