@@ -54,5 +54,7 @@ COPY calendar /srv/ari_app/calendar
 COPY docker/ari_app.toml docker/customers.csv docker/calendar.sh docker/seed.py docker/demo.py /srv/ari_app/docker/
 USER ari_app
 WORKDIR /srv/ari_app
+# The checkout's package before the installed one: the lab's configuration lies beside it.
+ENV PYTHONPATH=/srv/ari_app
 ENTRYPOINT []
 CMD ["python3", "docker/demo.py"]

@@ -4,7 +4,7 @@
 #   /config, /dialplan     mounted: asterisk-config/ and dialplan/ (the caller's side: ari_app/lab/caller/, no dialplan)
 #   ARI_USER, ARI_PASSWORD, AMI_ARI_APP, AMI_SENTINEL, PHONE_<NAME>     passwords, each needed
 #   EXTERNAL_ADDRESS       where phones outside this container reach it; empty: loopback only
-#   RTP_END                last RTP port, where fewer are published than the configuration names
+#   RTP_PORTS              first-last, where fewer are published than the configuration names
 set -euo pipefail
 ETC=/run/asterisk/etc
 umask 027
@@ -19,7 +19,7 @@ astetcdir => $ETC
 astmoddir => ${MODULES[0]}
 astdatadir => /usr/share/asterisk
 astagidir => /usr/share/asterisk/agi-bin
-astkeydir => /run/asterisk/keys
+astkeydir => /run/asterisk
 astvarlibdir => /run/asterisk/lib
 astdbdir => /run/asterisk/db
 astspooldir => /run/asterisk/spool
@@ -51,7 +51,9 @@ if [[ -n "${EXTERNAL_ADDRESS:-}" ]]; then
     sed -i -e "s|^bind = 127.0.0.1:\(.*\)|bind = 0.0.0.0:\1\nlocal_net = 127.0.0.0/8\nlocal_net = $subnet\nexternal_media_address = $EXTERNAL_ADDRESS\nexternal_signaling_address = $EXTERNAL_ADDRESS|" \
         -e '/^media_address = 127/d' -e '/^bind_rtp_to_media_address/d' "$ETC/pjsip.conf"
 fi
-[[ -z "${RTP_END:-}" ]] || sed -i "s/^rtpend *=.*/rtpend = $RTP_END/" "$ETC/rtp.conf"
+if [[ -n "${RTP_PORTS:-}" ]]; then
+    sed -i -e "s/^rtpstart *=.*/rtpstart = ${RTP_PORTS%-*}/" -e "s/^rtpend *=.*/rtpend = ${RTP_PORTS#*-}/" "$ETC/rtp.conf"
+fi
 # What the log files hold, `docker logs` shows too.
 sed -i '/^messages.log/s/.*/console = notice,warning,error,verbose(2)\n&/' "$ETC/logger.conf"
 

@@ -22,7 +22,7 @@ from ari_app.cli.demo import _held, _show_table
 from ari_app.config import Settings, load_settings
 from ari_app.lab.calendar_server import seed_calendars
 from ari_app.lab.configuration import AsteriskInstance
-from ari_app.lab.credentials import Credentials
+from ari_app.lab.credentials import SERVICES, Credentials
 from ari_app.lab.phone import PhoneBook
 from ari_app.lab.places import LOOPBACK, Ports
 from ari_app.lab.rootfs import AsteriskRoot
@@ -51,6 +51,7 @@ async def play(names: Sequence[str]) -> list[Row]:
     await seed_calendars(lab.ports.caldav, lab.credentials["caldav"], date.today())  # noqa: DTZ011 - the container's day
     await lab.seed_customers()
     recogniser = await asyncio.to_thread(build_recogniser, settings)
+    await asyncio.to_thread(RECORDINGS.mkdir, exist_ok=True)
     rows = []
     try:
         async with PhoneBook.open(lab, recogniser) as phones:
@@ -81,7 +82,8 @@ async def killed() -> None:
 
 
 def _lab() -> Lab:
-    passwords = {"caller": os.environ["LAB_CALLER"], "caldav": os.environ["LAB_CALDAV"]}
+    known = {"caller": os.environ["LAB_CALLER"], "caldav": os.environ["LAB_CALDAV"]}
+    passwords = dict.fromkeys(SERVICES, "") | known
     return ComposeLab(Path("/tmp"), Ports(0), AsteriskRoot(Path("/"), ""), Credentials(passwords))
 
 

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from ari_app.lab.calendar_server import seed_calendars
-from ari_app.lab.credentials import Credentials
+from ari_app.lab.credentials import SERVICES, Credentials
 from ari_app.lab.places import LOOPBACK, Ports
 from ari_app.lab.rootfs import AsteriskRoot
 from ari_app.lab.runtime import Lab
@@ -24,7 +24,8 @@ async def main() -> None:
             writer.close()
             break
     await seed_calendars(ports.caldav, os.environ["LAB_CALDAV"], date.today())  # noqa: DTZ011 - the container's own day
-    await Lab(Path("/tmp"), ports, AsteriskRoot(Path("/"), ""), Credentials({})).seed_customers()
+    nobody = Credentials(dict.fromkeys(SERVICES, ""))
+    await Lab(Path("/tmp"), ports, AsteriskRoot(Path("/"), ""), nobody).seed_customers()
 
 
 asyncio.run(main())
