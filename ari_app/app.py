@@ -16,6 +16,7 @@ from ari_app.asterisk.ari_client import AriClient
 from ari_app.asterisk.fastagi import Decision, FastAgi, RouteRequest
 from ari_app.booking.build import build_service
 from ari_app.call.answering import Answering
+from ari_app.call.callbacks import Callbacks
 from ari_app.call.heartbeat import Heartbeat
 from ari_app.call.orphans import SentinelNews
 from ari_app.call.registry import CallEvent, Registry
@@ -177,6 +178,7 @@ def _duties(worker: Worker, say: Callable[[str], None]) -> Iterator[Coroutine[No
     yield _prerender(worker, say)
     yield _route(board)
     yield _purge(board)
+    yield Callbacks(board, worker.settings.worker.name).run()
     if worker.sender is not None:
         yield worker.sender.run()
     if (folder := worker.settings.lab.events_dir) is not None:

@@ -295,6 +295,8 @@ class CallbackSettings(_Section):
     dial: str = Field("", pattern=r"^([A-Za-z0-9]+/[^&|,]*\{(number|digits)\}[^&|,]*)?$")
     """Dial string of a customer: {number} is +44..., {digits} is 44..., as "PJSIP/{number}@trunk"; `auto` needs it.
     Only numbers of the business's own country are dialled."""
+    caller_id: str = ""
+    """The number that a customer is shown."""
     desk_number: str = ""
     """Is sent a text for each promised callback, where texts are sent."""
     calendar: str = "callbacks/"
@@ -390,8 +392,6 @@ class Settings(_Section):
                 raise ValueError("sms.url: the http gateway needs a URL to send to")
             case "smpp" if not self.sms.host:
                 raise ValueError("sms.host: the smpp gateway needs a host")
-        if self.callbacks.auto and not self.callbacks.dial:
-            raise ValueError("callbacks.dial: automatic callbacks need a way to dial customers")
         return self
 
 

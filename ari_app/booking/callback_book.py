@@ -1,13 +1,19 @@
 """Promised callbacks, kept as VTODOs in a calendar that the desk sees in its own client."""
 
+import re
 from datetime import datetime
 from uuid import uuid4
 
-from ari_app.booking.calendar_store import CalendarStore, ObjectExists
+from ari_app.booking.calendar_store import CalendarStore, ObjectExists, StoredObject
 from ari_app.booking.ics_todo import completed, read_callback
 from ari_app.booking.model import KeptCallback
 from ari_app.booking.vevent import UID_HOST, appointment_uid, callback_to_ics
 from ari_app.errors import AppointmentChanged
+
+
+def callback_uid(call_id: str, number: str, about: str) -> str:
+    """The UID of what a call promised: the same at every try; a new one each time where no call is named."""
+    return appointment_uid(f"callback/{call_id}/{number}/{about}") if call_id else f"{uuid4()}{UID_HOST}"
 
 
 class CallbackBook:
@@ -18,8 +24,7 @@ class CallbackBook:
 
     async def keep(self, callback: KeptCallback, *, now: datetime) -> str:
         """Keep one and return its UID; a call's callback is kept once, however often it is tried."""
-        about = f"callback/{callback.call_id}/{callback.number}/{callback.about}"
-        uid = appointment_uid(about) if callback.call_id else f"{uuid4()}{UID_HOST}"
+        uid = callback.uid or callback_uid(callback.call_id, callback.number, callback.about)
         kept = KeptCallback(
             uid, callback.number, callback.name, callback.about, callback.preferred, callback.due, callback.call_id
         )
@@ -32,6 +37,12 @@ class CallbackBook:
                 await self._store.make_calendar(self._calendar, "Callbacks", ("VTODO",))
                 await self._store.create(href, data)
         return uid
+
+    async def known(self) -> tuple[tuple[KeptCallback, ...], frozenset[str]]:
+        """Those still to be made, and the UIDs of those that somebody has ticked off."""
+        found = await self._store.todos(self._calendar)
+        kept = tuple(callback for callback in map(read_callback, found) if callback is not None)
+        return kept, frozenset(_uid(item) for item in found) - {callback.uid for callback in kept}
 
     async def open(self) -> tuple[KeptCallback, ...]:
         """Those still to be made, most urgent first."""
@@ -47,3 +58,9 @@ class CallbackBook:
                 await self._store.replace(item.href, completed(item, now=now), item.etag)
                 return
         raise AppointmentChanged(f"there is no open callback {uid}")
+
+
+def _uid(item: StoredObject) -> str:
+    unfolded = re.sub(r"\r?\n[ \t]", "", item.data)
+    line = re.search(r"(?im)^UID(?:;[^:\r\n]*)?:(.+?)\s*$", unfolded)
+    return line[1] if line else ""

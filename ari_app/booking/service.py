@@ -16,6 +16,7 @@ import structlog
 
 from ari_app.booking.availability import Diary, why_not
 from ari_app.booking.calendar_store import CalendarStore
+from ari_app.booking.callback_agreement import agree
 from ari_app.booking.callback_book import CallbackBook
 from ari_app.booking.finding import find, nearest_to
 from ari_app.booking.journalled import Journalled
@@ -34,6 +35,7 @@ from ari_app.errors import (
     StoreUnavailable,
 )
 from ari_app.store.booking_journal import StepKind, StepState
+from ari_app.store.database import Database
 
 log = structlog.get_logger(__name__)
 
@@ -148,6 +150,10 @@ class BookingService:
     async def callbacks(self) -> tuple[KeptCallback, ...]:
         """Callbacks that are still to be made, most urgent first."""
         return await self._callbacks.open()
+
+    async def agree_on_callbacks(self, database: Database) -> int:
+        """Bring promised callbacks and their VTODOs to agree; how many the calendar had missed."""
+        return await agree(self._callbacks, database, now=self.now())
 
     async def complete_callback(self, uid: str) -> None:
         """Mark a callback as made; raises AppointmentChanged where there is no such one."""

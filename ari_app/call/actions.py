@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
+from ari_app.booking.callback_book import callback_uid
 from ari_app.booking.model import Appointment, BookingRequest, Opening
 from ari_app.booking.service import BookingService
 from ari_app.clock import Clock
@@ -14,7 +17,7 @@ from ari_app.dialogue.state import State
 from ari_app.errors import AppointmentChanged, BookingError, OpeningTaken, StoreUnavailable
 from ari_app.logs import get_logger
 from ari_app.prompts.catalogue import Catalogue
-from ari_app.store import callbacks
+from ari_app.store import callbacks, outbox
 from ari_app.store.database import Database
 
 log = get_logger()
@@ -86,21 +89,41 @@ class Actions:
                 raise TypeError(f"{type(act).__name__} is no action act")
 
     async def _keep_callback(self, act: a.KeepCallback, due: datetime, now: datetime) -> None:
-        """A VTODO in the calendar, and a row that the desk's page and `ari-app callbacks` show."""
-        uid = await self.booking.keep_callback(act.number, self.name, act.about, act.preferred, due, self.call_id)
-        await self.database.run(
-            lambda conn: callbacks.promise(
-                conn,
-                uid=uid,
-                call_id=self.call_id,
-                number=act.number,
-                name=self.name,
-                about=act.about,
-                preferred=act.preferred,
-                due=due,
-                now=now,
-            )
+        """A row that the desk's page and `ari-app callbacks` show, a text to the desk, and a VTODO in the calendar.
+
+        One of row and VTODO is a kept promise: the other is made up for later.
+        """
+        is_written = True
+        try:
+            await self.database.run(lambda conn: self._write_down(conn, act, due, now))
+        except StoreUnavailable as exc:
+            log.warning("callback.no_row", reason=str(exc))
+            is_written = False
+        try:
+            await self.booking.keep_callback(act.number, self.name, act.about, act.preferred, due, self.call_id)
+        except BookingError as exc:
+            if not is_written:
+                raise
+            log.warning("callback.no_todo_yet", reason=str(exc))
+
+    def _write_down(self, conn: Connection, act: a.KeepCallback, due: datetime, now: datetime) -> None:
+        uid = callback_uid(self.call_id, act.number, act.about)
+        callbacks.promise(
+            conn,
+            uid=uid,
+            call_id=self.call_id,
+            number=act.number,
+            name=self.name,
+            about=act.about,
+            preferred=act.preferred,
+            due=due,
+            now=now,
         )
+        if self.callback_settings.desk_number:
+            words = (self.name, act.number, act.about, act.preferred)
+            text = self._sms("sms_callback", what=", ".join(word for word in words if word))
+            outbox.hold(conn, key=uid, number=self.callback_settings.desk_number, text=text, now=now)
+            outbox.release(conn, key=uid, now=now)
 
     def _request(self, opening: Opening, name: str, text_id: str) -> BookingRequest:
         return BookingRequest(

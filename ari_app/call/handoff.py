@@ -154,7 +154,7 @@ class HandOver:
         try:
             async with AsyncExitStack() as stack:
                 human = await stack.enter_async_context(phone)
-                if self.settings.whisper and not await self._whisper(human, shown["summary"]):
+                if self.settings.whisper and not await self.whisper(human, shown["summary"]):
                     raise Unreachable("declined")
                 await bridge.stop_moh()
                 await bridge.add(human)
@@ -166,10 +166,13 @@ class HandOver:
         except ChannelGone as exc:  # the human has hung up in the meantime, or the caller, whose watch then says so
             raise Unreachable("no_answer") from exc
 
-    async def _whisper(self, human: Channel, summary: str) -> bool:
-        """Tell the human what it is about, before the caller hears them; False: declined, or hung up meanwhile."""
+    async def whisper(self, human: Channel, summary: str, *, unasked: str = ACCEPT) -> bool:
+        """Tell the human what it is about, before the caller hears them; False: declined.
+
+        `unasked` is what pressing no key means. Raises Unreachable where the human hangs up.
+        """
         gone = asyncio.ensure_future(human.until_gone())
-        whispered = asyncio.ensure_future(self._whispered(human, summary))
+        whispered = asyncio.ensure_future(self._whispered(human, summary, unasked))
         try:
             await asyncio.wait({gone, whispered}, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
@@ -180,11 +183,11 @@ class HandOver:
             whispered.cancel()
             await asyncio.gather(gone, whispered, return_exceptions=True)
 
-    async def _whispered(self, human: Channel, summary: str) -> bool:
-        pressed = ACCEPT
+    async def _whispered(self, human: Channel, summary: str, unasked: str) -> bool:
+        pressed = unasked
         try:
             async with asyncio.timeout(WHISPER_S):
-                pressed = await self._key_upon(human, summary)
+                pressed = await self._key_upon(human, summary) or unasked
         except SpeechError as exc:
             log.warning("handoff.no_whisper", reason=str(exc))
         except TimeoutError:
@@ -194,7 +197,7 @@ class HandOver:
         return pressed != DECLINE
 
     async def _key_upon(self, human: Channel, summary: str) -> str:
-        """Say it in a bridge apart; the first key that means something, or a yes by waiting."""
+        """Say it in a bridge apart; the first key that means something, "" where none comes."""
         with human.digits() as digits:
             async with open_bridge(self.ari) as aside, MediaLeg.open(self.ari) as leg:
                 with self.media_held(leg.channel_id):
@@ -208,7 +211,7 @@ class HandOver:
                         await asyncio.wait({key, spoken}, return_when=asyncio.FIRST_COMPLETED)
                         if not key.done():
                             await asyncio.wait({key}, timeout=ACCEPT_WAIT_S)
-                        return key.result() if key.done() else ACCEPT
+                        return key.result() if key.done() else ""
                     finally:
                         key.cancel()
                         spoken.cancel()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, case, or_, select, update
+from sqlalchemy import Connection, Row, case, or_, select, true, update
 
 from ari_app.store.database import insert_new
 from ari_app.store.schema import CallbackStatus, callbacks
@@ -94,15 +94,26 @@ def listed(conn: Connection, *, is_done_included: bool = False, limit: int = 100
     return [_callback(row) for row in conn.execute(query)]
 
 
-def claim(conn: Connection, *, worker: str, now: datetime, lease: timedelta, attempts: int = 3) -> Callback | None:
+def claim(
+    conn: Connection,
+    *,
+    worker: str,
+    now: datetime,
+    lease: timedelta,
+    attempts: int = 3,
+    is_any_time: bool = False,
+) -> Callback | None:
     """Take the promise that is due first for this worker alone, to ring it; None: nothing to ring.
+
+    `is_any_time`: only one whose customer named no time that would suit.
 
     A claim ends with `done`, `put_back`, or by itself after `lease`; after `attempts` the desk must see to it.
     """
     is_free = or_(callbacks.c.claimed_until.is_(None), callbacks.c.claimed_until <= now)
+    suits = callbacks.c.preferred == "" if is_any_time else true()
     row = conn.execute(
         select(callbacks)
-        .where(callbacks.c.status == CallbackStatus.OPEN, callbacks.c.attempts < attempts, is_free)
+        .where(callbacks.c.status == CallbackStatus.OPEN, callbacks.c.attempts < attempts, is_free, suits)
         .order_by(callbacks.c.due, callbacks.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
