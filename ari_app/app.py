@@ -21,12 +21,13 @@ from ari_app.call.heartbeat import Heartbeat
 from ari_app.call.orphans import SentinelNews
 from ari_app.call.registry import CallEvent, Registry
 from ari_app.call.session import Switchboard
+from ari_app.call.understanding import Understanding
 from ari_app.clock import Clock, SystemClock
 from ari_app.config import Settings
 from ari_app.console.desk import Desk
 from ari_app.console.server import Console
 from ari_app.console.views import Check, DeskNames
-from ari_app.dialogue.business import Business, business_from
+from ari_app.dialogue.business import Business, business_from, vocabulary_for
 from ari_app.errors import AriAppError, AriUnavailable, StoreUnavailable
 from ari_app.logs import get_logger
 from ari_app.sms.gateway import SmsGateway
@@ -40,6 +41,7 @@ from ari_app.store import customers, retention
 from ari_app.store.database import Database
 from ari_app.store.migrate import migrate
 from ari_app.store.numbers import to_e164
+from ari_app.understanding.meaning import Expectation, Slot
 
 log = get_logger()
 
@@ -100,6 +102,7 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         recogniser, synthesiser = await asyncio.gather(
             asyncio.to_thread(build_recogniser, settings), asyncio.to_thread(build_synthesiser, settings)
         )
+        await asyncio.to_thread(_learn_to_understand, business, clock)
         stack.callback(recogniser.close)
         stack.callback(synthesiser.close)
         say("calendar")
@@ -135,6 +138,14 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         )
         console = await stack.enter_async_context(Console(settings.console, desk, names, _checks(board)))
         yield Worker(settings, board, answering, sender, console)
+
+
+def _learn_to_understand(business: Business, clock: Clock) -> None:
+    """Read the grammar and understand something once: half a second that the first caller would have to wait."""
+    understanding = Understanding(vocabulary_for(business, None), business.locale)
+    everything = Expectation(slots=frozenset(Slot), prompt="Which day would you like?")
+    understanding.act_of_text("book a cleaning next tuesday at half past three", everything, clock.now())
+    understanding.phrases(everything, clock.now())
 
 
 def build_gateway(settings: Settings, ari: AriClient, ami: Ami) -> SmsGateway | None:
