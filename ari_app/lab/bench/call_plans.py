@@ -73,14 +73,14 @@ def plans(now: datetime, locale: str) -> list[CallPlan]:
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    """Weekdays of the second week from now, when no seeded event is in the way but Wednesday's."""
+    """Weekdays of the third week from now: the seeded events are before it, or on its Monday and Wednesday."""
 
     now: datetime
     locale: str
 
     def day(self, weekday: int) -> date:
         today = self.now.date()
-        return today + timedelta(days=7 - today.weekday() + 7 + weekday)
+        return today + timedelta(days=21 - today.weekday() + weekday)
 
     def at(self, weekday: int, hour: int, minute: int = 0) -> datetime:
         return datetime.combine(self.day(weekday), time(hour, minute), self.now.tzinfo)
@@ -155,11 +155,11 @@ def _plans(days: _Days) -> Iterator[CallPlan]:
         yield CallPlan(
             f"moves, {voice}",
             number(4),
-            _caller(voice, task="move it please", name=NAMES[index], day=days.words(3), time=hour_words),
+            _caller(voice, task="move it please", name=NAMES[index], day=days.words(4), time=hour_words),
             "cleaning",
-            days.at(3, hour),
+            days.at(4, hour),
             noise,
-            Seed(NAMES[index], "cleaning", days.at(0, half, 30)),
+            Seed(NAMES[index], "cleaning", days.at(3, half, 30)),
             ("done.moved",),
         )
         yield CallPlan(
