@@ -103,13 +103,19 @@ def _show(prefix: Path, made: Plan, *, kind: str, is_done: bool, as_json: bool) 
 
 def _next_steps(prefix: Path, kind: str) -> str:
     reload = "fwconsole reload && asterisk -rx 'core reload'" if kind == "FreePBX" else "asterisk -rx 'core reload'"
-    settings = prefix / SETTINGS
+    folder = prefix / Path(SETTINGS).parent
+    check = (
+        f"systemd-run --pipe --wait --uid=ari_app -p EnvironmentFile={folder}/worker.env -p StateDirectory=ari_app"
+        " -p CacheDirectory=ari_app -E XDG_DATA_HOME=/var/lib/ari_app -E XDG_CACHE_HOME=/var/cache/ari_app"
+        f" {_this_program()} check --config {prefix / SETTINGS}"
+    )
     return "\n".join(
         [
             f"  {reload}",
             "  systemd-sysusers && systemctl daemon-reload",
-            f"  edit {settings} (your business, your calendar) and worker.env beside it (ARI_APP_CALDAV__PASSWORD)",
-            f"  set -a; . {settings.parent}/worker.env; ari-app check --config {settings}",
+            f"  edit {prefix / SETTINGS}: your business, your calendar",
+            f"  edit {folder}/worker.env: the calendar's password",
+            f"  {check}",
             "  systemctl enable --now ari-app-sentinel ari-app@1",
         ]
     )

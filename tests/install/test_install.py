@@ -101,6 +101,16 @@ def test_secrets_are_for_few_eyes_and_differ_from_one_installation_to_the_next(
     assert all(len(each) >= 32 for each in passwords)
 
 
+def test_a_new_password_in_the_env_file_reaches_asterisk_with_the_next_run(stock: Path, install: Install) -> None:
+    install(stock, "--apply")
+    env, ari = stock / "etc/ari_app/worker.env", stock / "etc/asterisk/ari_app/ari.conf"
+    before = ari.read_text("utf-8")
+    env.write_text(re.sub("ARI__PASSWORD=.*", "ARI__PASSWORD=" + "f" * 40, env.read_text("utf-8")), "utf-8")
+    install(stock, "--apply")
+    assert ari.read_text("utf-8") != before
+    assert "f" * 40 in env.read_text("utf-8")
+
+
 def test_the_settings_can_be_loaded_and_point_at_this_pbx(stock: Path, install: Install) -> None:
     (stock / "etc/asterisk/http.conf").write_text("[general]\nbindaddr=127.0.0.1\nbindport=9099\nprefix=pbx\n", "utf-8")
     install(stock, "--extension", "31", "--dial", "PJSIP/desk", "--apply")
