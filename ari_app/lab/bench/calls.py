@@ -28,6 +28,7 @@ from ari_app.lab.phone import Call, PhoneBook
 from ari_app.lab.places import port_offset
 from ari_app.lab.runtime import Lab
 from ari_app.lab.scripted_caller import converse
+from ari_app.lab.voices import render
 from ari_app.speech.factory import build_recogniser
 from ari_app.store import customers
 from ari_app.store.database import Database
@@ -114,6 +115,9 @@ async def _bench(at_once: int, codec: str, only: str, folder: Path | None) -> li
                 if only in plan.name
             ]
             await _seed(settings, planned)
+            _say("rehearsing")
+            for plan in planned:
+                await _rehearse(plan)
             await lab.start_sentinel()
             environ = {
                 "ARI_APP_LAB__EVENTS_DIR": str((kept / "events").absolute()),
@@ -125,6 +129,13 @@ async def _bench(at_once: int, codec: str, only: str, folder: Path | None) -> li
     finally:
         if folder is None:
             await asyncio.to_thread(shutil.rmtree, kept, ignore_errors=True)
+
+
+async def _rehearse(plan: CallPlan) -> None:
+    """Have everything rendered that the caller may say: a person needs no time for that."""
+    for words in (*(rule.says for rule in plan.persona.rules), *plan.persona.otherwise):
+        if words:
+            await render(words, plan.persona.voice)
 
 
 async def _seed(settings: Settings, planned: Sequence[CallPlan]) -> None:

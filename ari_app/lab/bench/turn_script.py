@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ari_app.lab.voices import EASY_VOICE
+from ari_app.lab.voices import EASY_VOICE, render
 
 VOICES = (EASY_VOICE, "espeak:en-gb+f2", "flite:rms", "flite:slt")
 _DAYS = ("next monday", "next tuesday", "next wednesday", "next friday", "monday", "tuesday", "wednesday", "friday")
@@ -71,3 +71,19 @@ class Script:
 def _turned(choices: tuple[str, ...], by: int) -> tuple[str, ...]:
     start = by % len(choices)
     return choices[start:] + choices[:start]
+
+
+async def rehearse() -> None:
+    """Have everything rendered that may be said: a person needs no time for that."""
+    words = {
+        *_DAYS,
+        *_TIMES,
+        *_SERVICES,
+        *_TASKS,
+        CUT_IN,
+        BACKCHANNEL,
+        *(each for said in _FIXED.values() for each in said),
+    }
+    for voice in VOICES:
+        for each in sorted(words):
+            await render(each, voice)

@@ -27,6 +27,7 @@ from ari_app.lab.bench.turn_figures import (
     turn_figures,
 )
 from ari_app.lab.bench.turn_run import Plan, Report, Run, health, run
+from ari_app.lab.bench.turn_script import rehearse
 from ari_app.lab.places import port_offset
 from ari_app.lab.runtime import Lab
 from ari_app.lab.timeline import SOUND_DBFS
@@ -90,6 +91,7 @@ async def _bench(plan: Plan, with_baseline: bool, with_capacity: bool, report: R
     try:
         async with Lab.running(offset=port_offset() or None, worker=False, report=report) as lab:
             await lab.start_sentinel()
+            await rehearse()
             lengths = _Lengths(lab)
             try:
                 main = await run(lab, plan, folder / "main", numbers, report)
