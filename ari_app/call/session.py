@@ -37,12 +37,12 @@ from ari_app.dialogue.business import Business, vocabulary_for
 from ari_app.dialogue.policy import step
 from ari_app.dialogue.state import State
 from ari_app.errors import (
-    AmiUnavailable,
     AriAppError,
     BookingError,
     CallEnded,
     CallerHungUp,
     ChannelGone,
+    MediaClosed,
     PbxError,
     StoreUnavailable,
 )
@@ -57,7 +57,8 @@ log = get_logger()
 
 WHO_CALLS_S = 2.0
 """A caller isn't kept waiting for the greeting longer than this by a store or calendar that is slow."""
-FALLBACK_S = 2.0
+FALLBACK_S = 1.0
+"""For each way to [fallback]."""
 APOLOGY_S = 10.0
 """For the sentence that something has gone wrong, everything included."""
 RESUMED_TEXT_ID = "resumed"
@@ -139,22 +140,28 @@ class Session:
         return not snapshot.dialplan.app_name.startswith("Stasis")
 
     async def _to_fallback(self) -> None:
-        """To [fallback] by ARI; where ARI doesn't answer, by AMI. That the caller has gone meanwhile is well."""
+        """To [fallback] by ARI or, where ARI is gone, by AMI. That the caller has gone meanwhile is well."""
+        self.is_taken = True
+        by_ari = (self._continue_by_ari, "ARI")
+        by_ami = (self._redirect_by_ami, "AMI")
         context = self.board.settings.sentinel.fallback_context
-        try:
-            async with asyncio.timeout(FALLBACK_S):
-                await self.channel.continue_in_dialplan(context=context, extension="s", priority=1)
-        except CallerHungUp:
-            return
-        except (PbxError, TimeoutError) as exc:
-            log.warning("call.fallback_by_ami", reason=str(exc) or "too slow")
+        for way, name in (by_ari, by_ami) if self.board.ari.is_connected else (by_ami, by_ari):
             try:
                 async with asyncio.timeout(FALLBACK_S):
-                    await self.board.lines.redirect(self.channel.id, context=context, extension="s")
-            except ChannelGone:
+                    await way(context)
+            except (CallerHungUp, ChannelGone):
                 return
-            except (AmiUnavailable, TimeoutError) as trouble:
-                log.error("call.fallback_failed", reason=str(trouble) or "too slow")
+            except (PbxError, TimeoutError) as exc:
+                log.warning("call.not_to_fallback", by=name, reason=str(exc) or "too slow")
+            else:
+                return
+        log.error("call.fallback_failed", channel_id=self.channel.id)
+
+    async def _continue_by_ari(self, context: str) -> None:
+        await self.channel.continue_in_dialplan(context=context, extension="s", priority=1)
+
+    async def _redirect_by_ami(self, context: str) -> None:
+        await self.board.lines.redirect(self.channel.id, context=context, extension="s")
 
     async def _live(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -241,7 +248,13 @@ class Session:
         board = self.board
         async with MediaLeg.open(board.ari) as leg:
             with self._media_held(leg.channel_id):
-                return await self._over(leg, bridge, started, resumed)
+                try:
+                    return await self._over(leg, bridge, started, resumed)
+                except* MediaClosed as exc:  # the line to Asterisk is lost: first the caller, then the cleaning up
+                    log.warning("call.to_fallback", reason=_reason(exc))
+                    if not self.is_taken:
+                        await self._to_fallback()
+                    raise
 
     async def _over(self, leg: MediaLeg, bridge: Bridge, started: a.CallStarted, resumed: Resumed | None) -> State:
         await bridge.add(leg.channel_id)

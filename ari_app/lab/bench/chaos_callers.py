@@ -26,6 +26,7 @@ PATIENCE_S = 75.0
 QUESTION_OVER_S = 0.5
 ENDS_WITHIN_S = 5.0
 """After a human has hung up the caller's line must end within this."""
+SERVED_WITHIN_S = 12.0
 DONE = frozenset({"Booked", "Moved", "CancelledAppointment"})
 
 
@@ -45,6 +46,7 @@ class Caller:
     has_left: bool = False
     """By the caller's own plan."""
     is_out_of_patience: bool = False
+    ended_wall_s: float = 0.0
     worker: str = ""
     log: CallLog | None = None
     trouble: str = ""
@@ -80,7 +82,13 @@ class Caller:
             return "booked"
         if "CallbackKept" in results:
             return "callback"
-        return "hung_up" if self.has_left and not self.is_out_of_patience else "stranded"
+        return "hung_up" if self.has_left or self.is_served else "stranded"
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the agent was talking with this caller to the end: nobody is stranded who only talks for too long."""
+        last_s = self.log.events[-1].at_s if self.log is not None and self.log.events else 0.0
+        return self.is_out_of_patience and self.ended_wall_s - last_s < SERVED_WITHIN_S
 
 
 @dataclass(slots=True)
@@ -102,7 +110,7 @@ class Town:
 
     async def call(self, number: int) -> None:
         """One caller, from dialling to the end."""
-        plan = self.random.choices(("book", "operator", "silent", "leaves"), (70, 12, 6, 12))[0]
+        plan = self.random.choices(("book", "operator", "silent", "leaves"), (62, 22, 6, 10))[0]
         caller = Caller(NUMBER.format(number), plan)
         self.callers[caller.number] = caller
         try:
@@ -119,7 +127,7 @@ class Town:
         except (CallFailed, NothingHeard, LabError) as exc:
             caller.trouble = str(exc)
         finally:
-            caller.ended_s = time.monotonic()
+            caller.ended_s, caller.ended_wall_s = time.monotonic(), time.time()
             if caller.log is not None:
                 caller.log.refresh()
 
