@@ -30,7 +30,7 @@ MODULES = {
     "bridge_softmix.so": "mixing bridges",
 }
 BROADCAST = "app_stasis_broadcast.so"
-PROBE = "spoken test"
+PROBE = "half past three"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ async def _business(settings: Settings) -> str:
 
 
 async def _ari(settings: Settings) -> str:
-    async with AriClient(settings.ari, application=f"{settings.worker.name}-check") as ari:
+    async with AriClient(settings.ari, application=f"check-{settings.worker.name}") as ari:
         await ari.wait_connected(settings.ari.request_timeout_s)
         info = await ari.info()
     system = info.get("system")
@@ -94,7 +94,7 @@ async def _ari(settings: Settings) -> str:
 
 
 async def _modules(settings: Settings) -> str:
-    async with AriClient(settings.ari, application=f"{settings.worker.name}-check") as ari:
+    async with AriClient(settings.ari, application=f"check-{settings.worker.name}") as ari:
         loaded = await ari.modules()
         missing = [f"{name} ({what})" for name, what in MODULES.items() if name not in loaded]
         if missing:
@@ -111,6 +111,7 @@ async def _modules(settings: Settings) -> str:
 
 async def _ami(settings: Settings) -> str:
     async with Ami(settings.ami) as ami:
+        await ami.wait_connected(settings.ami.timeout_s + 1.0)
         extension, context = settings.handoff.extension, settings.handoff.context
         is_available = await ami.is_available(extension, context)
     state = "can be rung" if is_available else "can't be rung now: is its phone registered?"
@@ -207,7 +208,7 @@ async def _reachable(settings: Settings) -> str:
 PARTS: dict[str, tuple[Part, str]] = {
     "business": (_business, "mend the settings file"),
     "ARI": (_ari, "is Asterisk up? check ari.url, ari.user, ARI_APP_ARI__PASSWORD and http.conf"),
-    "media module": (_modules, "load chan_websocket.so (Asterisk 22.7 or newer)"),
+    "media module": (_modules, "mend ARI first; then load chan_websocket.so (Asterisk 22.7 or newer)"),
     "AMI": (_ami, "check ami.host, ami.port, ami.user, ARI_APP_AMI__PASSWORD and manager.conf"),
     "CalDAV": (_caldav, "check caldav.url, caldav.user and ARI_APP_CALDAV__PASSWORD"),
     "models": (_models, "ari-app models list, ari-app models pull NAME"),
