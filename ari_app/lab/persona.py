@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz
 
 LIKENESS = 78.0
+SAME_PLACE = 10
+"""Characters: of cues that end as near to each other as this, the one that is most like what was heard counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +47,29 @@ class Persona:
     def reply(self, heard: str) -> Reply:
         """The answer to what was just heard; changes what is left of the script."""
         found = [
-            (position, -index)
+            (*match, -index)
             for index, rule in enumerate(self.rules)
-            if self.used.get(index, 0) < rule.times and (position := _last_cue(rule.cues, heard)) is not None
+            if self.used.get(index, 0) < rule.times and (match := _last_cue(rule.cues, heard)) is not None
         ]
         if not found:
             self.lost += 1
             return Reply(says=self.otherwise[min(self.lost, len(self.otherwise)) - 1])
-        index = -max(found)[1]
+        last = max(end for end, _, _ in found)
+        index = -max((likeness, index) for end, likeness, index in found if end >= last - SAME_PLACE)[1]
         self.used[index] = self.used.get(index, 0) + 1
         rule = self.rules[index]
         return Reply(says=rule.says, presses=rule.presses, hangs_up=rule.hangs_up)
 
 
-def _last_cue(cues: tuple[str, ...], heard: str) -> int | None:
-    """Where the best-placed cue ends in what was heard; None where none is like anything in it."""
+def _last_cue(cues: tuple[str, ...], heard: str) -> tuple[int, float] | None:
+    """Where the best-placed cue ends in what was heard, and how like it is; None where none is like anything in it."""
     text = " ".join(re.findall(r"[a-z']+", heard.lower()))
-    ends = []
+    found = []
     for cue in cues:
         match = fuzz.partial_ratio_alignment(cue, text, score_cutoff=LIKENESS)
         if match is not None and len(text) >= len(cue) * 0.7:
-            ends.append(match.dest_end)
-    return max(ends, default=None)
+            found.append((match.dest_end, match.score))
+    if not found:
+        return None
+    last = max(end for end, _ in found)
+    return last, max(likeness for end, likeness in found if end >= last - SAME_PLACE)

@@ -35,3 +35,11 @@ def test_lost_callers_go_through_what_they_say_otherwise():
 
 def test_keys_are_pressed_where_the_rule_says_so():
     assert persona().reply("please press one").presses == "1"
+
+
+def test_of_two_questions_that_sound_alike_the_nearer_one_is_answered():
+    caller = Persona(
+        "espeak:en-gb+m3",
+        (Rule(("what time would you like",), "half past three"), Rule(("which day would you like",), "tuesday")),
+    )
+    assert caller.reply("okay, in the afternoon. which day would you like").says == "tuesday"

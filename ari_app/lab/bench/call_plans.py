@@ -144,7 +144,7 @@ def _plans(days: _Days) -> Iterator[CallPlan]:
             _caller(
                 voice,
                 task="how much is a dental cleaning",
-                then="i would like to book one",
+                then="i would like to book an appointment",
                 day=days.words(4),
                 time=half_words,
             ),
@@ -203,7 +203,10 @@ def _caller(
     if first_readback:
         rules.append(Rule(_READBACK, first_readback))
     if then:
-        rules += [Rule(_TASK, task), Rule((*_TASK, *_MORE, "what else can i do"), then, times=2)]
+        rules += [
+            Rule(_TASK, task, times=2),
+            Rule(("what else can i do for you", "what would you like next"), then, times=2),
+        ]
     else:
         rules.append(Rule(_TASK, "cancel my appointment" if cancels else task, times=3))
     rules += [
