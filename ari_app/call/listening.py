@@ -15,6 +15,8 @@ from ari_app import metrics
 from ari_app.asterisk.media_leg import MediaLeg
 from ari_app.audio.barge_in import BargeIn, BargeInKind, BargeInLimits, Heard
 from ari_app.audio.endpointing import (
+    SPEECH_OFF,
+    SPEECH_ON,
     Endpointer,
     EndpointEvent,
     EndpointKind,
@@ -31,7 +33,7 @@ from ari_app.clock import Clock
 from ari_app.config import TurnSettings
 from ari_app.dialogue import acts as a
 from ari_app.speech.recogniser import RecogniserStream, Transcript
-from ari_app.speech.vad import VoiceActivity
+from ari_app.speech.vad import VoiceActivity, level_of
 from ari_app.understanding.meaning import CallerAct, Expectation, Slot
 
 PRE_ROLL_FRAMES = 20
@@ -49,6 +51,10 @@ FAINT_FRAMES = 5
 """Sound of this level and length is fed to it too: the VAD misses faint speech."""
 QUIET_FRAMES = 40
 """Without sound or a word for so long it is no longer fed."""
+FALL_DB = 30.0
+"""A frame so far below the caller's speech is none, whatever the VAD still says."""
+FORGET_DB = 0.1
+"""By so much a frame the level of the caller's speech is forgotten."""
 HELD_S = 0.8
 """After a shorter silence the agent speaks on where it was, after a longer one from the clause's beginning."""
 UNKNOWN = "[unk]"
@@ -107,6 +113,7 @@ class Listening:
     _keys: deque[str] = field(default_factory=lambda: deque(maxlen=32))
     _stable: StablePartial = field(default_factory=StablePartial)
     _now_s: float = 0.0
+    _speech_dbfs: float = -60.0
     _judged: str = ""
     _facts: PartialFacts = field(default_factory=PartialFacts)
     _endpointer: Endpointer = field(init=False)
@@ -213,6 +220,8 @@ class Listening:
 
     async def _hear(self, frame: bytes) -> None:
         probability = self._voice.push(frame)
+        if probability >= SPEECH_OFF and self._has_fallen(frame, probability):
+            probability = 0.0
         self._now_s += FRAME_S
         turn = self._turn
         if turn is None or turn.result.done():
@@ -223,6 +232,13 @@ class Listening:
             await self._watch_barge_in(turn, frame, probability)
         else:
             await self._look_for_end(turn, probability)
+
+    def _has_fallen(self, frame: bytes, probability: float) -> bool:
+        """The sound is over: the level says so a few frames before the VAD does."""
+        level_dbfs = level_of(frame)
+        if probability >= SPEECH_ON:
+            self._speech_dbfs = max(level_dbfs, self._speech_dbfs - FORGET_DB)
+        return level_dbfs < self._speech_dbfs - FALL_DB
 
     def _keep_between(self, frame: bytes, probability: float) -> None:
         self._pre_roll.append(frame)

@@ -25,6 +25,7 @@ QUESTION_OVER_S = 0.55
 ANSWER_WITHIN_S = 8.0
 CUT_IN_AFTER_S = (1.2, 2.0, 2.8, 3.6)
 LOG_LATE_S = 1.0
+HESITATION_S = 0.6
 MAX_TURNS = 16
 NUMBER = "+44207946{:04d}"
 FIRST_NUMBER = 1000
@@ -61,7 +62,9 @@ class Measured:
     cut_ins_ignored: int = 0
     backchannels: int = 0
     false_stops: int = 0
-    """Times that the agent stopped although nobody had said a word to it."""
+    """Times that an "okay" took the turn, or silenced the agent for longer than HESITATION_S."""
+    hesitations_s: list[float] = field(default_factory=list)
+    """How long the agent fell silent for an "okay", then spoke on where it was."""
     unanswered: int = 0
     untold: int = 0
     """Turns whose log entries could not be told apart."""
@@ -176,7 +179,9 @@ class TurnCaller:
         log.refresh()
         wall_s = time.time() - time.monotonic()
         self.measured.backchannels += 1
-        if log.between("barge_in", spoken.began_s + wall_s, spoken.ended_s + 1.5 + wall_s):
+        seen = log.between("barge_in", spoken.began_s + wall_s, spoken.ended_s + 1.5 + wall_s)
+        self.measured.hesitations_s += [each.number("paused_s") for each in seen if each.text == "resume"]
+        if any(each.text == "take" or each.number("paused_s") > HESITATION_S for each in seen):
             self.measured.false_stops += 1
 
     async def _asked(self, log: CallLog, *, since_s: float) -> str:

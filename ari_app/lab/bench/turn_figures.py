@@ -41,6 +41,8 @@ def turn_figures(measured: Measured, lengths_s: LengthOf) -> Figures:
         "barge_ins_ignored": measured.cut_ins_ignored,
         "false_stops": measured.false_stops,
         "backchannels": measured.backchannels,
+        "hesitations": len(measured.hesitations_s),
+        "hesitation_p50_s": quantile(measured.hesitations_s, 0.5),
         "prompts": len(differences),
         "prompts_clipped": sum(difference < -CLIPPED_S for difference in differences),
         "prompts_torn": sum(difference > TORN_S for difference in differences),
