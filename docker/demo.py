@@ -71,13 +71,12 @@ async def killed() -> None:
         call = await phones.line("softphone-1").call("700")
         await call.first_sound(call.answered_s)
         _say("KILL NOW")
-        asked_s = time.monotonic()
         ringing = await phones.line("scheduling").ringing(within_s=30.0)
+        _say(f"a human's phone rang at {time.time():.2f}")
         human = await ringing.answer()
         await human.say("hello, how can I help you", DESK_VOICE)
-        heard_s = await call.first_sound(human.answered_s)
+        await call.first_sound(human.answered_s)
         assert not call.ended.is_set(), "the caller was hung up"
-        _say(f"a human's phone rang {ringing.rang_s - asked_s:.1f} s after that; heard at {heard_s - asked_s:.1f} s")
         await human.hang_up()
 
 

@@ -2,9 +2,8 @@
 # Writes docker/.env: a password for every account of the Docker lab, made at random, readable by its owner only. One that
 # is there is kept. `--scale` adds PostgreSQL and two more workers. ENV_FILE names another file.
 set -eu
-cd "$(dirname "$0")"
-FILE="${ENV_FILE:-.env}"
-[ ! -e "$FILE" ] || { echo "docker/$FILE is there already: kept"; exit 0; }
+FILE="${ENV_FILE:-$(dirname "$0")/.env}"
+[ ! -e "$FILE" ] || { echo "$FILE is there already: kept"; exit 0; }
 umask 077
 random() { od -An -N20 -tx1 /dev/urandom | tr -d ' \n'; }
 {
@@ -21,4 +20,4 @@ if [ "${1:-}" = --scale ]; then
     { echo "STORE_URL=postgresql://ari_app:$password@127.0.0.1:5432/ari_app"; echo "COMPOSE_PROFILES=scale"; } >>"$FILE.part"
 fi
 mv "$FILE.part" "$FILE"
-echo "docker/$FILE is made"
+echo "$FILE is made"

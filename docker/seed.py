@@ -5,6 +5,7 @@ import os
 from datetime import date
 from pathlib import Path
 
+from ari_app.errors import StoreUnavailable
 from ari_app.lab.calendar_server import seed_calendars
 from ari_app.lab.credentials import SERVICES, Credentials
 from ari_app.lab.places import LOOPBACK, Ports
@@ -25,7 +26,15 @@ async def main() -> None:
             break
     await seed_calendars(ports.caldav, os.environ["LAB_CALDAV"], date.today())  # noqa: DTZ011 - the container's own day
     nobody = Credentials(dict.fromkeys(SERVICES, ""))
-    await Lab(Path("/tmp"), ports, AsteriskRoot(Path("/"), ""), nobody).seed_customers()
+    lab = Lab(Path("/tmp"), ports, AsteriskRoot(Path("/"), ""), nobody)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await lab.seed_customers()
+            except StoreUnavailable:  # a database server that is still starting
+                await asyncio.sleep(0.5)
+                continue
+            break
 
 
 asyncio.run(main())

@@ -127,16 +127,18 @@ wait_healthy() {
 # The caller of a killed app reaches the human.
 kill_under_a_call() {
     compose run --rm -T demo python3 docker/demo.py --killed >"$WORK/killed.log" 2>&1 &
-    local caller=$!
+    local caller=$! app killed_at
+    app="$(compose ps -q app)"
     for _ in {1..120}; do
         ! grep -q 'KILL NOW' "$WORK/killed.log" || break
         kill -0 "$caller" 2>/dev/null || break
         sleep 0.25
     done
     grep -q 'KILL NOW' "$WORK/killed.log" || { cat "$WORK/killed.log" >>"$LOG"; fail "the call to be killed did not get up"; }
-    docker kill "$(compose ps -q app)" >>"$LOG" 2>&1
+    docker kill "$app" >>"$LOG" 2>&1
+    killed_at="$(date +%s.%N)"
     wait "$caller" || { cat "$WORK/killed.log" >>"$LOG"; fail "the caller of the killed app did not reach the human"; }
-    grep 'rang' "$WORK/killed.log"
+    step "$(awk -v killed="$killed_at" '/^a human.s phone rang at/ { printf "the human'"'"'s phone rang %.1f s after", $6 - killed }' "$WORK/killed.log")"
 }
 
 : >"$LOG"
