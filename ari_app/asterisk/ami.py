@@ -162,15 +162,15 @@ class Ami:
 
     # Questions. All raise AmiUnavailable.
 
-    async def is_available(self, extension: str, context: str) -> bool:
-        """Whether a phone is registered and idle: by its hint in `context`, without one by device PJSIP/<extension>.
+    async def is_available(self, extension: str, context: str, *, device: str = "") -> bool:
+        """Whether a phone is registered and idle: by its hint in `context`, without one by `device`.
 
-        A phone of which Asterisk can't tell counts as available: ringing it will show.
+        `device` "" is PJSIP/<extension>. A phone of which Asterisk can't tell counts as available: ringing will show.
         """
         state = await self.extension_state(extension, context)
         if state.has_hint:
             return state.is_idle
-        return await self.device_state(f"PJSIP/{extension}") in (DeviceState.NOT_INUSE, DeviceState.UNKNOWN)
+        return await self.device_state(device or f"PJSIP/{extension}") in (DeviceState.NOT_INUSE, DeviceState.UNKNOWN)
 
     async def extension_state(self, extension: str, context: str) -> ExtensionState:
         """The state of a hint."""

@@ -99,7 +99,7 @@ class Callbacks:
         desk = targets(board.settings.handoff, "")[0]
         if board.registry.is_draining or not self._is_open(now):
             return False
-        if not await board.lines.is_available(desk.extension, board.settings.handoff.context):
+        if not await self._whisperer().is_available(desk):
             return False
         take = partial(callbacks.claim, worker=self.worker, now=now, lease=LEASE, is_any_time=True)
         callback = await board.database.run(take)

@@ -29,13 +29,14 @@ WHISPER_S = 15.0
 """The whisper with all that belongs to it; a human who has picked up isn't kept longer."""
 QUEUE_PREFIX = "queue:"
 _QUEUE = re.compile(r"[A-Za-z0-9_-]{1,60}")
+_DEVICE = re.compile(r"[A-Za-z0-9]+/[A-Za-z0-9_.+-]{1,80}")
 
 
 class Lines(Protocol):
     """What AMI knows of phones, and its way to move a caller when ARI is gone."""
 
-    async def is_available(self, extension: str, context: str) -> bool:
-        """Registered and idle. Raises AmiUnavailable."""
+    async def is_available(self, extension: str, context: str, *, device: str = "") -> bool:
+        """Registered and idle, by the extension's hint or its device. Raises AmiUnavailable."""
 
     async def queue(self, name: str) -> QueueState | None:
         """A queue now; None: there is none of that name. Raises AmiUnavailable."""
@@ -117,7 +118,7 @@ class HandOver:
         await bridge.start_moh()
         try:
             for target in targets(self.settings, callee):
-                if not await self._is_available(target):
+                if not await self.is_available(target):
                     self.note("action", "phone not available", extension=target.extension)
                     continue
                 try:
@@ -129,15 +130,17 @@ class HandOver:
         finally:
             await quietly(bridge.stop_moh(), "handoff.moh")
 
-    async def _is_available(self, target: Target) -> bool:
+    async def is_available(self, target: Target) -> bool:
+        """Whether it can be rung; a phone of which nothing can be learnt is rung, a queue isn't."""
         try:
             if target.queue:
                 queue = await self.lines.queue(target.queue)
                 return queue is not None and queue.has_free_member
-            return await self.lines.is_available(target.extension, self.settings.context)
+            device = target.endpoint if _DEVICE.fullmatch(target.endpoint) else ""
+            return await self.lines.is_available(target.extension, self.settings.context, device=device)
         except AmiUnavailable as exc:
             log.warning("handoff.state_unknown", reason=str(exc))
-            return True
+            return not target.queue
 
     async def _ring(self, target: Target, caller: Channel, bridge: Bridge, **shown: str) -> "Reached":
         self.note("action", "ringing", extension=target.extension)

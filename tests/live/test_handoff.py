@@ -1,0 +1,257 @@
+"""To a human and back: what each side hears, sees and presses, and that a hang-up at any step leaves nothing behind."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ari_app.asterisk.ari_client import AriClient
+from ari_app.lab.phone import Call, Line, PhoneBook
+from ari_app.lab.runtime import Lab
+
+pytestmark = pytest.mark.live
+
+JANE = "+442079460123"
+"""docker/customers.csv: Jane Miller"""
+CLEAN_WITHIN_S = 4.0
+
+
+@asynccontextmanager
+async def served(lab: Lab, events: Path, ladder: str = "", **environ: str) -> AsyncIterator[None]:
+    """Sentinel and one worker; `ladder` are lines for the settings' [handoff], `environ` as section__key."""
+    names = {f"ARI_APP_{name.upper()}": value for name, value in environ.items()}
+    if ladder:
+        text = lab.settings_path.read_text("utf-8")
+        before, _, after = text.partition("[handoff]\n")
+        _, _, rest = after.partition("\n\n")
+        path = events / "ari_app.toml"
+        path.write_text(f'{before}[handoff]\nextension = "200"\n{ladder}\n\n{rest}', "utf-8")
+        names["ARI_APP_CONFIG"] = str(path)
+    await lab.start_sentinel()
+    await lab.start_worker(1, environ={"ARI_APP_LAB__EVENTS_DIR": str(events), "ARI_APP_SMS__GATEWAY": "none", **names})
+    try:
+        async with asyncio.timeout(120):
+            yield
+    finally:
+        await lab.stop("worker-1")
+        await lab.stop("sentinel")
+
+
+def texts_of(events: Path) -> list[str]:
+    """Ids of all that the agent said, in order."""
+    lines = [json.loads(line) for path in events.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
+    return [event["text_id"] for event in sorted(lines, key=lambda event: event["at"]) if event["kind"] == "agent"]
+
+
+async def until(found: Callable[[], bool], within_s: float = 12.0) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not found():
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.05)
+
+
+async def nothing_left(pbx: AriClient) -> None:
+    """No channel and none of our bridges is in the PBX."""
+    deadline_s = time.monotonic() + CLEAN_WITHIN_S
+    while True:
+        left = [each.name for each in await pbx.channels()] + [each.id for each in await pbx.bridges() if each.is_own]
+        if not left:
+            return
+        assert time.monotonic() < deadline_s, left
+        await asyncio.sleep(0.1)
+
+
+async def media_channels(pbx: AriClient) -> list[str]:
+    return [each.name for each in await pbx.channels() if each.name.startswith("WebSocket/")]
+
+
+async def greeted(phones: PhoneBook) -> Call:
+    phones.line("scheduling").forget_rings()
+    call = await phones.line("softphone-1").call("700")
+    await call.first_sound(call.answered_s, within_s=8)
+    return call
+
+
+async def rung(phones: PhoneBook, call: Call) -> "Awaitable[Call]":
+    """Press 0 and wait until the desk rings; to be awaited: its answer."""
+    await call.press("0")
+    ringing = await phones.line("scheduling").ringing(within_s=12)
+    return ringing.answer()
+
+
+async def whispered(phones: PhoneBook, call: Call) -> Call:
+    human = await (await rung(phones, call))
+    await human.first_sound(human.answered_s, within_s=5)
+    return human
+
+
+async def connected(phones: PhoneBook, call: Call) -> Call:
+    human = await whispered(phones, call)
+    await human.press("1")
+    spoken = await human.say("hello")
+    await call.first_sound(spoken.began_s, within_s=3)
+    return human
+
+
+async def test_a_hang_up_at_any_step_leaves_nothing(
+    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path
+) -> None:
+    async with served(lab, tmp_path):
+        call = await greeted(phones)
+        await call.hang_up()
+        await nothing_left(pbx)
+
+        call = await greeted(phones)
+        await call.silence(time.monotonic(), for_s=1.0)
+        await call.hang_up()
+        await nothing_left(pbx)
+
+        call = await greeted(phones)
+        await call.silence(time.monotonic(), for_s=1.0)
+        await call.say("a dental cleaning next tuesday at half past three")
+        await call.hang_up()
+        await nothing_left(pbx)
+
+        call = await greeted(phones)
+        answer = await rung(phones, call)
+        await call.hang_up()
+        await nothing_left(pbx)
+        asyncio.ensure_future(answer).cancel()
+
+        call = await greeted(phones)
+        human = await whispered(phones, call)
+        await call.hang_up()
+        await human.wait_hangup(3)
+        await nothing_left(pbx)
+
+        call = await greeted(phones)
+        human = await whispered(phones, call)
+        await human.hang_up()
+        await until(lambda: "handoff.failed" in texts_of(tmp_path))
+        await call.hang_up()
+        await nothing_left(pbx)
+
+        for first in ("caller", "human"):
+            call = await greeted(phones)
+            human = await connected(phones, call)
+            assert await media_channels(pbx) == [], "the agent has left the bridge"
+            one, other = (call, human) if first == "caller" else (human, call)
+            await one.hang_up()
+            await other.wait_hangup(3)
+            await nothing_left(pbx)
+
+
+async def test_the_human_sees_who_calls_hears_why_and_may_send_them_back(
+    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path
+) -> None:
+    desk = phones.line("scheduling")
+    desk.forget_rings()
+    async with served(lab, tmp_path):
+        call = await phones.line("trunk").call("700", caller_id=JANE)
+        await call.first_sound(call.answered_s, within_s=8)
+        await call.press("0")
+        ringing = await desk.ringing(within_s=12)
+        assert (ringing.caller_name, ringing.caller_number) == ("Jane Miller", JANE)
+        music_s = await call.first_sound(time.monotonic(), within_s=5)
+        assert call.level_heard_dbfs(music_s, music_s + 0.5) > -60
+        human = await ringing.answer()
+        whisper = await human.hear(silence_s=0.5, within_s=8)
+        assert "jane" in whisper.text, whisper.text
+        await human.press("1")
+        spoken = await human.say("one moment please")
+        await call.first_sound(spoken.began_s, within_s=3)
+        await human.press("*7")
+        await until(lambda: "returned" in texts_of(tmp_path))
+        await human.wait_hangup(5)
+        await call.first_sound(time.monotonic(), within_s=5)
+        await call.hang_up()
+        await nothing_left(pbx)
+
+
+async def test_who_is_declined_or_not_answered_is_promised_a_callback_that_is_kept(
+    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path
+) -> None:
+    async with served(lab, tmp_path, handoff__ring_s="3"):
+        call = await greeted(phones)
+        human = await whispered(phones, call)
+        await human.press("*")
+        await until(lambda: "ask.callback_number_ok" in texts_of(tmp_path))
+        await human.wait_hangup(3)
+        await call.silence(time.monotonic(), for_s=1.0)
+        await call.press("1")
+        await until(lambda: "ask.callback_time" in texts_of(tmp_path))
+        await call.silence(time.monotonic(), for_s=1.2)
+        await call.say("any time")
+        await call.wait_hangup(25)
+        assert any(each.startswith("done.callback") for each in texts_of(tmp_path))
+        await nothing_left(pbx)
+        kept = await asyncio.create_subprocess_exec(
+            *(".venv/bin/ari-app", "callbacks", "--json"),
+            env=lab.environment(),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        shown = json.loads((await kept.communicate())[0])
+        assert shown["calendar"] == "ok"
+        assert phones.line("softphone-1").number in [each["number"] for each in shown["callbacks"]]
+
+
+async def test_the_next_of_the_ladder_is_rung(lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path) -> None:
+    ladder = """
+allowed = ["200", "104"]
+ladder = ["queue:nowhere", "104"]
+endpoints = { "200" = "PJSIP/scheduling", "104" = "PJSIP/softphone-4" }
+"""
+    async with served(lab, tmp_path, ladder.strip()):
+        call = await greeted(phones)
+        await call.press("0")
+        await (await phones.line("scheduling").ringing(within_s=12)).decline()
+        second: Line = phones.line("softphone-4")
+        human = await (await second.ringing(within_s=8)).answer()
+        await human.first_sound(human.answered_s, within_s=5)
+        await human.press("1")
+        spoken = await human.say("hello")
+        await call.first_sound(spoken.began_s, within_s=3)
+        await call.hang_up()
+        await human.wait_hangup(3)
+        await nothing_left(pbx)
+
+
+async def test_an_outgoing_number_can_not_be_rung_by_the_agent(
+    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path
+) -> None:
+    """Neither as callee, nor as a step of the ladder: what isn't allowed isn't dialled, whoever wrote it there."""
+    ladder = """
+ladder = ["9001234567", "queue:x@toll", "104"]
+endpoints = { "200" = "PJSIP/scheduling" }
+"""
+    async with served(lab, tmp_path, ladder.strip()):
+        call = await greeted(phones)
+        await call.press("0")
+        await (await phones.line("scheduling").ringing(within_s=12)).decline()
+        await until(lambda: "handoff.failed" in texts_of(tmp_path))
+        await call.hang_up()
+        await nothing_left(pbx)
+    assert "toll: reached" not in await asyncio.to_thread(lab.pbx.log.read_text, "utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ['"A ${GLOBAL(FALLBACK_EXTENSION)} B"', '"Bobby\\" Tables, Jr; <x>"', '"' + "n" * 200 + '"']
+)
+async def test_a_hostile_caller_name_reaches_the_humans_phone_harmless(
+    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path, name: str
+) -> None:
+    desk = phones.line("scheduling")
+    desk.forget_rings()
+    async with served(lab, tmp_path):
+        call = await phones.line("trunk").call("700", caller_id=f"{name} <+447700900777>")
+        await call.first_sound(call.answered_s, within_s=8)
+        await call.press("0")
+        ringing = await desk.ringing(within_s=12)
+        assert ringing.caller_number == "+447700900777"
+        assert not set('"<>\\') & set(ringing.caller_name)
+        await call.hang_up()
+        await nothing_left(pbx)
