@@ -20,7 +20,7 @@ pytestmark = pytest.mark.live
 
 RING_S = 2.0 + 0.5 * (os.getloadavg()[0] > 4.0)
 """The promise; half a second more where others keep this machine's cores busy."""
-TEST_S = 90.0
+TEST_S = 120.0
 
 
 @asynccontextmanager
@@ -230,6 +230,7 @@ async def test_a_worker_that_is_back_within_the_grace_goes_on_where_it_was(
         await until(lambda: "worker-1" not in lab.processes.running())
         await lab.start_worker(1, environ={"ARI_APP_LAB__EVENTS_DIR": str(tmp_path), "ARI_APP_SMS__GATEWAY": "none"})
         await until(lambda: any(event.get("text_id") == "resumed" for event in log_of(tmp_path)))
+        await until(lambda: last_said(tmp_path) == "ask.date")
         said = [event["text_id"] for event in log_of(tmp_path) if event["kind"] == "agent"]
         after = said[said.index("resumed") + 1 :]
         assert after[-1] == "ask.date", said
@@ -268,7 +269,8 @@ async def book(call: Call, events: Path) -> None:
     script, since_s = Script(1), call.answered_s
     while True:
         await call.silence(await call.first_sound(since_s), for_s=0.6)
-        since_s = (await call.say(script.answer(last_said(events)) or "yes")).ended_s
+        asked = last_said(events)
+        since_s = (await call.say("yes please" if "readback" in asked else script.answer(asked) or "yes")).ended_s
 
 
 async def worker_of_the_call(lab: Lab) -> int:
@@ -289,7 +291,7 @@ async def test_a_calendar_that_hangs_leads_to_a_sentence_and_a_human(
         lab.processes.send(lab_calendar, signal.SIGSTOP)
         try:
             answering = asyncio.create_task(book(call, tmp_path))
-            rung = await desk.ringing(within_s=70)
+            rung = await desk.ringing(within_s=90)
             answering.cancel()
             human = await rung.answer()
             assert any(event.get("text_id") == "handoff.failure" for event in log_of(tmp_path))
