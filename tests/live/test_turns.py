@@ -112,10 +112,10 @@ async def test_caller_is_not_cut_off_in_the_middle_of_a_date(turns: Turns):
     await call.silence(call.answered_s + 1.0, for_s=1.0)
     pause = bytes(2 * int(0.9 * RATE_HZ))
     first = await render("i need a dental cleaning on the", EASY_VOICE)
-    await call.play(first + pause + await render("fourth of march", EASY_VOICE))
+    await call.play(first + pause + await render("fourth of december", EASY_VOICE))
     await turns.asked("noted", "ask.time", "wish", "problem.full", "ask.offer", within_s=20.0)
     assert len(turns.texts("caller")) == 1
-    assert "march" in turns.texts("caller")[0]
+    assert "fourth" in turns.texts("caller")[0]
 
 
 async def test_what_is_said_before_the_agent_listens_is_not_lost(turns: Turns):
@@ -124,8 +124,8 @@ async def test_what_is_said_before_the_agent_listens_is_not_lost(turns: Turns):
     await call.play(await render("a check up please", EASY_VOICE))
     began_s = await call.first_sound(time.monotonic())
     await call.silence(began_s, for_s=0.6)
-    await call.play(await render("the earliest please", EASY_VOICE))
-    await turns.asked("ask.offer", "ask.readback", within_s=20.0)
+    await call.play(await render("next tuesday", EASY_VOICE))
+    await turns.asked("ask.time", "ask.offer", within_s=20.0)
     assert len(turns.texts("caller")) == 2
 
 
