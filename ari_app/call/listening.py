@@ -217,6 +217,8 @@ class Listening:
                     await self._hear(SILENCE)
                 continue
             await self._hear(frame)
+            if not queue.empty():
+                await asyncio.sleep(0)  # a backlog of one call holds no other up
 
     async def _hear(self, frame: bytes) -> None:
         probability = self._voice.push(frame)
