@@ -15,7 +15,14 @@ NOISE_DBFS = -50.0
 NAMES = ("Mary Brown", "Peter Smith", "Susan Clark", "John Walker")
 """One per voice, for the calls about an appointment that exists."""
 
-_TASK = ("how can i help you", "what can i do for you", "tell me what it is about", "you can book move or cancel")
+_TASK = (
+    "how can i help you",
+    "at any time to reach a person",
+    "how can i have a",
+    "what can i do for you",
+    "tell me what it is about",
+    "you can book move or cancel",
+)
 _SERVICE = ("what would you like to come in for", "what is the appointment for", "please name one of these", "we have")
 _DATE = ("which day would you like", "what day would suit you", "tell me a weekday or a date", "say a day for example")
 _TIME = ("what time would you like", "at what time", "say a time for example", "is the morning or the afternoon better")
@@ -213,4 +220,4 @@ def _caller(
         Rule(_READBACK, "yes please", times=3),
         Rule(_MORE, "no thank you", times=3),
     ]
-    return Persona(voice, tuple(rules), otherwise=("sorry", task, "yes", "operator"))
+    return Persona(voice, tuple(rules), otherwise=(task, "sorry can you say that again", "yes", "operator"))
