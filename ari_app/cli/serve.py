@@ -10,9 +10,7 @@ from ari_app.config import load_settings
 
 
 @click.command(name="serve")
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="Settings; default $ARI_APP_CONFIG, ./ari_app.toml."
-)
+@click.option("--config", type=click.Path(path_type=Path), help="Settings; default $ARI_APP_CONFIG, ./ari_app.toml.")
 @click.option("--name", help="The worker's name, unique on this Asterisk: booking-1, booking-2, ...")
 @click.option("--log-level", default="info", show_default=True)
 @click.option("--log-json/--log-text", default=True, show_default=True)

@@ -1,6 +1,7 @@
 """`ari-app talk`: the same conversation by keyboard, against the configured calendar."""
 
 import asyncio
+import itertools
 import json
 import sys
 from dataclasses import dataclass, fields
@@ -179,8 +180,10 @@ async def _talk(
         screen.show("action", f"the scheduling extension hears: {act.summary}")
         return None if is_human_there else a.HandOffFailed("no_answer")
 
+    call_id = f"talk-{uuid4()}"
+    keys = itertools.count(1)
     actions = Actions(
-        call_id=f"talk-{uuid4()}",
+        call_id=call_id,
         number=number,
         name=customer.name if customer else "",
         database=database,
@@ -190,6 +193,7 @@ async def _talk(
         callback_settings=settings.callbacks,
         hand_over=hand_over,
         note=diary.note,
+        next_key=lambda: f"{call_id}-{next(keys)}",
     )
     conversation = Conversation(
         business=business,
