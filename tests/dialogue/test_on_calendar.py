@@ -107,6 +107,7 @@ async def test_the_calendar_holds_what_was_told(
             callback_settings=settings.callbacks,
             hand_over=hand_over,
             note=lambda *_, **__: None,
+            next_key=lambda: f"{uuid4()}",
         )
         told = await _play(script, business, actions, a.CallStarted(clock.at, number, customer, upcoming))
     held = _held(client, settings, business)
