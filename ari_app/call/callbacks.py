@@ -126,9 +126,15 @@ class Callbacks:
         board = self.board
         ring_s = board.settings.handoff.ring_s
         async with open_bridge(board.ari) as bridge:
-            shown = {"caller_name": callback.name or "Callback", "caller_number": callback.number}
             try:
-                async with dial(board.ari, desk.endpoint, ring_s=ring_s, app_args="callback", **shown) as human:
+                async with dial(
+                    board.ari,
+                    desk.endpoint,
+                    ring_s=ring_s,
+                    caller_name=callback.name or "Callback",
+                    caller_number=callback.number,
+                    app_args="callback",
+                ) as human:
                     with self._held(human):
                         if not await self._whisperer().whisper(human, self._words(callback), unasked=DECLINE):
                             raise Unreachable("declined")
