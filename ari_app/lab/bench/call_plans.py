@@ -162,7 +162,9 @@ def _plans(days: _Days) -> Iterator[CallPlan]:
         yield CallPlan(
             f"moves, {voice}",
             number(4),
-            _caller(voice, task="move it please", name=NAMES[index], day=days.words(4), time=hour_words),
+            _caller(
+                voice, task="i would like to move my appointment", name=NAMES[index], day=days.words(4), time=hour_words
+            ),
             "cleaning",
             days.at(4, hour),
             noise,
