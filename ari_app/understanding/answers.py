@@ -36,6 +36,10 @@ class Prompt:
     is_question: bool
     is_silent: bool
     """Nothing is known of what was said before."""
+    is_read_back: bool = False
+    """What is about to be booked was read out for a yes."""
+    is_wish: bool = False
+    """Whether they want something: "no, that's fine" declines it."""
 
 
 def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
@@ -47,10 +51,15 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         or bool(expectation.offered)
         or "marks.question_confirm" in found
         or "marks.anything_else" in whole
+        or ("marks.offer" in whole and not has_mark)
         or (has_mark and "marks.question_yes_no" in found and "marks.question_wh" not in found)
         or (has_mark and "marks.question_yes_no" in whole and "marks.question_wh" not in whole)
     )
-    return Prompt(asks, "marks.anything_else" in whole, has_mark, not expectation.prompt.strip())
+    is_anything_else = "marks.anything_else" in whole
+    is_read_back = expectation.confirming is not None or ("marks.question_confirm" in found and not is_anything_else)
+    return Prompt(
+        asks, is_anything_else, has_mark, not expectation.prompt.strip(), is_read_back, "marks.question_wish" in found
+    )
 
 
 @functools.lru_cache(maxsize=2048)
@@ -72,11 +81,15 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
 
     "tuesday works" and "sounds good" are a yes only to what can be answered with one; "yes" always is.
     """
+    if "marks.declines" in found and prompt.is_wish and not prompt.is_read_back:
+        return YesNo.NO
     if "yes_no.yes_over_no" in found and not (prompt.is_anything_else and "yes_no.no_more" in found):
         return YesNo.YES if prompt.is_yes_no or (prompt.is_silent and not is_taken and not is_answered) else None
     if "yes_no.no_over_yes" in found:
         return YesNo.NO
     found = {key: place for key, place in found.items() if key not in UNDONE or not text.startswith("not ", place[1])}
+    if "marks.indifferent" in found:
+        found = {key: place for key, place in found.items() if key not in {"marks.strong_no", "yes_no.no"}}
     can_refuse = prompt.is_yes_no or prompt.is_silent or "marks.strong_no" in found
     no = (found.get("yes_no.no") if can_refuse else None) or (found.get("yes_no.slot_no") if prompt.is_yes_no else None)
     yes = found.get("yes_no.said_yes")
@@ -84,6 +97,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         yes = found.get("yes_no.yes")
     if yes is None and prompt.is_yes_no:
         yes = found.get("yes_no.slot_yes")
+    if yes is not None and "yes_no.said_yes" not in found and _is_asked(found, yes[0]):
+        yes = None
     if "yes_no.no_more" in found and (prompt.is_anything_else or (yes is None and prompt.is_silent)):
         return YesNo.NO
     if "marks.strong_no" in found:
@@ -107,6 +122,12 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     ):
         return YesNo.YES
     return None
+
+
+def _is_asked(found: Found, place: int) -> bool:
+    """Whether what stands at `place` is part of a question about the business ("do they do that")."""
+    asks = found.get("marks.asks")
+    return asks is not None and asks[0] <= place and any(key.startswith("topics.") for key in found)
 
 
 def intents(found: Found) -> tuple[Intent, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from ari_app.understanding.actions import action
-from ari_app.understanding.holidays_by_name import holiday_date
+from ari_app.understanding.holidays_by_name import bank_holidays, holiday_date
 from ari_app.understanding.values import ALL_DAYS, DateValue, Negated, ReadingContext, TimeValue
 
 IMPOSSIBLE = DateValue(None, None, impossible=True)
@@ -249,6 +249,9 @@ def nth_week(ctx: ReadingContext, n: int | str, p: DateValue) -> DateValue | Non
 
 @action
 def holiday(ctx: ReadingContext, name: str, year: int | None = None, eve: str = "0") -> DateValue | None:
+    if name == "bank_holiday":
+        days = (day for each in (ctx.today.year, ctx.today.year + 1) for day in bank_holidays(each))
+        return one_day(shifted(next(day for day in days if day >= ctx.today), int(eve)))
     wanted = range(ctx.today.year, ctx.today.year + 2) if year is None else [_full_year(year)]
     for candidate in wanted:
         found = holiday_date(name, candidate)
@@ -630,6 +633,61 @@ def without(ctx: ReadingContext, d: DateValue, x: DateValue) -> DateValue | None
 
 def _full_year(value: int) -> int:
     return value if value >= 100 else 2000 + value
+
+
+# --- seasons and long weekends ---------------------------------------------------------------------------------
+
+
+SEASON_STARTS = {"spring": 3, "summer": 6, "autumn": 9, "winter": 12}
+
+
+@action
+def season(ctx: ReadingContext, name: str) -> DateValue:
+    """By whole months (spring: March to May); the one that isn't over yet."""
+    for year in range(ctx.today.year - 1, ctx.today.year + 2):
+        first = date(year, SEASON_STARTS[name], 1)
+        last = shifted(add_months(first, 3), -1)
+        if last >= ctx.today:
+            return span(first, last)
+    return IMPOSSIBLE
+
+
+@action
+def weekend_beside(ctx: ReadingContext, d: DateValue, n: int | str) -> DateValue | None:
+    """ "the weekend before christmas", "the weekend after the tenth"."""
+    if d.start is None or d.end is None or not d.is_single:
+        return None
+    if int(n) > 0:
+        saturday = shifted(d.end, (5 - d.end.weekday() - 1) % 7 + 1)
+    else:
+        saturday = shifted(d.start, -((d.start.weekday() - 6 - 1) % 7 + 1) - 1)
+    return span(saturday, shifted(saturday, 1), "week")
+
+
+@action
+def holiday_week(ctx: ReadingContext, name: str) -> DateValue | None:
+    """ "christmas week"."""
+    found = holiday(ctx, name)
+    return None if found is None or found.start is None else week_span(found.start)
+
+
+@action
+def same_day_next_week(ctx: ReadingContext) -> DateValue | None:
+    """A week after the day being talked about; after today where there is none."""
+    return shift(ctx, same_day(ctx) or one_day(ctx.today), 7)
+
+
+@action
+def holiday_weekend(ctx: ReadingContext, name: str) -> DateValue | None:
+    """ "easter weekend": the Saturday and Sunday next to the day, and the day where it makes the weekend longer."""
+    found = holiday(ctx, name)
+    if found is None or found.start is None:
+        return None
+    day = found.start
+    saturday = (
+        shifted(day, -((day.weekday() - 5) % 7)) if day.weekday() in {5, 6, 0, 1} else shifted(day, 5 - day.weekday())
+    )
+    return span(min(saturday, day), max(shifted(saturday, 1), day), "week")
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------

@@ -34,8 +34,15 @@ REQUIRED = (
     "fillers",
     "name_noise",
 )
-PROMPT_MARKS = ("marks.question_yes_no", "marks.question_confirm", "marks.question_wh", "marks.anything_else")
-GAP_MARKS = ("marks.correct", "marks.instead", "marks.either")
+PROMPT_MARKS = (
+    "marks.question_yes_no",
+    "marks.question_confirm",
+    "marks.question_wh",
+    "marks.anything_else",
+    "marks.offer",
+    "marks.question_wish",
+)
+GAP_MARKS = ("marks.correct", "marks.instead", "marks.either", "marks.fits", "marks.takes")
 PHRASE_KINDS = ("intents", "topics", "yes_no", "marks", "choices", "preferences", "names")
 
 
@@ -79,6 +86,10 @@ class Grammar:
     fillers: frozenset[str]
     """Words that carry nothing."""
     pronouns: frozenset[str]
+    from_words: frozenset[str]
+    """Words before the day that an appointment is moved away from."""
+    about_words: frozenset[str]
+    """Words that point at a day talked about before ("the day after")."""
     """Numbers that also stand for a thing ("the late one")."""
     name_noise: frozenset[str]
     """Words that are no part of a name."""
@@ -210,6 +221,8 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         expect={str(k): tuple(map(str, v)) for k, v in data["expect"].items()},
         unfinished=frozenset(map(str, data["unfinished"])),
         fillers=frozenset(map(str, data["fillers"])),
+        from_words=frozenset(map(str, data.get("from_words", ()))),
+        about_words=frozenset(map(str, data.get("about_words", ()))),
         pronouns=frozenset(map(str, data.get("pronouns", ()))),
         name_noise=frozenset(map(str, data["name_noise"])),
         service_stops=frozenset(map(str, services["stops"])),

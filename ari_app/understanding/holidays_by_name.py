@@ -25,6 +25,13 @@ def _nth(year: int, month: int, weekday: int, n: int) -> date:
     return last - timedelta(days=(last.weekday() - weekday) % 7)
 
 
+def _substitute(day: date, taken: date | None = None) -> date:
+    """A bank holiday that falls on a weekend moves to the next weekday that isn't one already."""
+    while day.weekday() > 4 or day == taken:
+        day += timedelta(days=1)
+    return day
+
+
 _RULES: dict[str, Callable[[int], date]] = {
     "new_year": lambda year: date(year, 1, 1),
     "new_year_eve": lambda year: date(year, 12, 31),
@@ -59,11 +66,32 @@ _RULES: dict[str, Callable[[int], date]] = {
     "good_friday": lambda year: easter(year) - timedelta(days=2),
     "easter": easter,
     "easter_monday": lambda year: easter(year) + timedelta(days=1),
+    "may_day": lambda year: _nth(year, 5, 0, 1),
+    "spring_bank": lambda year: _nth(year, 5, 0, -1),
+    "summer_bank": lambda year: _nth(year, 8, 0, -1),
+    "earth_day": lambda year: date(year, 4, 22),
+    "st_george": lambda year: date(year, 4, 23),
+    "cinco_de_mayo": lambda year: date(year, 5, 5),
+    "juneteenth": lambda year: date(year, 6, 19),
+    "groundhog": lambda year: date(year, 2, 2),
+    "burns": lambda year: date(year, 1, 25),
+    "cyber_monday": lambda year: _nth(year, 11, 3, 4) + timedelta(days=4),
     "ascension": lambda year: easter(year) + timedelta(days=39),
     "whit_monday": lambda year: easter(year) + timedelta(days=50),
 }
 
-NAMES = frozenset(_RULES)
+NAMES = frozenset(_RULES) | {"bank_holiday"}
+
+
+def bank_holidays(year: int) -> list[date]:
+    """England's, in order, with the substitutes for those on a weekend."""
+    christmas = _substitute(date(year, 12, 25))
+    days = [
+        _substitute(date(year, 1, 1)),
+        *(_RULES[name](year) for name in ("good_friday", "easter_monday", "may_day", "spring_bank", "summer_bank")),
+        *sorted((christmas, _substitute(date(year, 12, 26), christmas))),
+    ]
+    return sorted(days)
 
 
 def holiday_date(name: str, year: int) -> date | None:

@@ -1,8 +1,9 @@
 """What a caller meant: readings + expectation + now -> CallerAct. Pure and fast; never raises on any text."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from ari_app.understanding import answers, names, reading, services
 from ari_app.understanding.actions import ACTIONS
@@ -139,6 +140,8 @@ class _Sentence:
             intents = (*intents, Intent.GOODBYE)
         if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
             polarity = None
+        if prompt.is_read_back and "marks.instead" in found:
+            intents = tuple(intent for intent in intents if intent is not Intent.MOVE)
         name, letters, digits = self._spelling(said, found, words, polarity, bool(intents))
         rejected, corrected = self._taken_back(said, found, polarity, service.id)
         if "services.leads" in found and not intents and self._names_known_service(words):
@@ -149,6 +152,10 @@ class _Sentence:
         day, clock = self._date(said), said.time
         if expected.slots == {Slot.DIGITS} and digits:
             day, clock = None, None
+        if digits and day is None and Slot.TIME not in expected.slots:
+            clock = None
+        if Intent.MOVE in intents and day is not None and self._moves_from(said):
+            day = DateRange(day.end, day.end)
         if "choices.either" in found and not expected.offered and day is None and clock is None:
             day = DateRange(None, None) if Slot.DATE in expected.slots else None
             clock = TimeRange(None, None) if Slot.TIME in expected.slots else None
@@ -205,6 +212,9 @@ class _Sentence:
             proposal = self.expectation.confirming
             if proposal is not None and proposal.start is not None:
                 return DateValue(proposal.start.date(), proposal.start.date())
+            if self.expectation.prompt and not self.grammar.about_words.isdisjoint(self.tokens.words):
+                day = _day_in_prompt(self.expectation.prompt, self.now, self.locale)
+                return None if day is None else DateValue(day, day)
             return None
         length = (talked.end - talked.start).days
         grain = "day" if length == 0 else "week" if length <= 6 else "month" if length <= 31 else "range"
@@ -366,6 +376,12 @@ class _Sentence:
             corrected.add(Slot.SERVICE)
         return frozenset(rejected), frozenset(corrected)
 
+    def _moves_from(self, said: reading.Reading) -> bool:
+        """Whether the date is "from tuesday to thursday": where an appointment goes, not a stretch."""
+        return any(
+            span.category == "DATE" and self.tokens.words[span.start] in self.grammar.from_words for span in said.spans
+        )
+
     def _names_known_service(self, words: list[str]) -> bool:
         joined = f" {' '.join(words)} "
         return any(f" {known} " in joined for known in self.grammar.known_services)
@@ -389,6 +405,13 @@ class _Sentence:
             if named and not all(word in self.grammar.service_noise for word in named) and len(named) <= 4:
                 return " ".join(named)
         return None
+
+
+@functools.lru_cache(maxsize=512)
+def _day_in_prompt(prompt: str, now: datetime, locale: str) -> date | None:
+    """The one day that the agent's words name, for "the day after" said to them."""
+    said = interpret_text(prompt, Expectation(), Vocabulary(), now, locale).date
+    return said.start if said is not None and said.is_single else None
 
 
 def _tells_a_task(intents: tuple[Intent, ...]) -> bool:

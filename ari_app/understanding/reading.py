@@ -149,8 +149,13 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
                 if is_alone and len(spans) == 1:
                     kept.append(replace(span, category="TIME"))
             case "MAYBETIME":
-                is_thing = " ".join(words[span.start : span.end]) in grammar.pronouns
+                text = " ".join(words[span.start : span.end])
+                if text in grammar.fillers:
+                    continue
+                is_thing = text in grammar.pronouns
                 if is_thing and not ((is_alone and len(spans) == 1) or (asked.time and not asked.offers)):
+                    continue
+                if is_thing and any(other is not span and other.category in TIME_LIKE for other in spans):
                     continue
                 is_long = span.end - span.start > 1
                 beside = _beside(spans, index, words, DATE_LIKE | TIME_LIKE)
@@ -158,6 +163,8 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
                 if (
                     asked.time
                     or "marks.instead" in before
+                    or "marks.takes" in before
+                    or "marks.fits" in grammar.gap_phrases.find(f" {' '.join(words[span.end :])} ")
                     or beside
                     or (is_long and (sure_date or not asked.date))
                     or (is_alone and _is_hour(span.value, asked))

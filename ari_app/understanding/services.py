@@ -82,7 +82,7 @@ def _by_words(
     words: Sequence[str], stems: Sequence[str], phrase: _Phrase, phrases: Sequence[_Phrase], grammar: Grammar
 ) -> tuple[float, int, int] | None:
     """All of its telling words in any order, or one that no other item has."""
-    telling = {piece for piece in phrase.stems if piece not in grammar.service_noise}
+    telling = phrase.stems - _noise_stems(grammar.service_noise)
     if not telling:
         return None
     places = {piece: index for index, piece in enumerate(stems) if piece in telling}
@@ -128,6 +128,12 @@ def _pieces(words: Sequence[str], size: int, grammar: Grammar) -> list[tuple[int
         for start, run in runs
         if any(len(word) > 2 and word not in grammar.service_noise for word in run)
     ]
+
+
+@functools.lru_cache(maxsize=8)
+def _noise_stems(noise: frozenset[str]) -> frozenset[str]:
+    """Words that tell nothing of a service, as they are and as stems."""
+    return noise | {stem(word) for word in noise}
 
 
 @functools.lru_cache(maxsize=256)

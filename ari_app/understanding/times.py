@@ -3,7 +3,7 @@
 from datetime import time, timedelta
 
 from ari_app.understanding.actions import action
-from ari_app.understanding.dates import iso_date, one_day, shifted, weekday
+from ari_app.understanding.dates import iso_date, offset, one_day, shifted, weekday
 from ari_app.understanding.values import Clock, DateValue, Moment, ReadingContext, TimeValue
 
 MORNING_PARTS = frozenset({"morning", "early_morning", "mid_morning", "late_morning"})
@@ -293,6 +293,13 @@ def this_time(ctx: ReadingContext, d: DateValue) -> Moment:
 @action
 def this_time_plus(ctx: ReadingContext, days: str) -> Moment:
     return this_time(ctx, one_day(shifted(ctx.today, int(days))))
+
+
+@action
+def this_time_next(ctx: ReadingContext, unit: str) -> Moment | None:
+    """ "this time next month"."""
+    day = offset(ctx, 1, unit)
+    return None if day is None else this_time(ctx, day)
 
 
 @action
