@@ -18,7 +18,7 @@ from ari_app.call.heartbeat_protocol import ChannelState
 from ari_app.call.orphans import SETTLE_S, START_SETTLE_S, LostCall, Orphans, SentinelNews, lost_call
 from ari_app.call.registry import LiveCall
 from ari_app.call.session import Session, Switchboard
-from ari_app.errors import AriAppError, CallEnded, CallerHungUp, PbxError, StoreUnavailable
+from ari_app.errors import CallEnded, CallerHungUp, PbxError, StoreUnavailable
 from ari_app.logs import call_bound, get_logger
 from ari_app.store.numbers import to_e164
 
@@ -198,21 +198,55 @@ class Answering:
         try:
             await session.run()
             diary.outcome = diary.outcome or "answered"
-        except* CallerHungUp:
-            diary.outcome = diary.outcome or "hung_up"
-        except* CallEnded:
-            diary.outcome = diary.outcome or "human"
-            diary.reason = diary.reason or "taken over"
-        except* asyncio.CancelledError:
-            raise
-        except* AriAppError as group:
-            self._failed(diary, group)
-        except* Exception as group:  # noqa: BLE001 - the supervisor: one call's bug must not reach the others
-            self._failed(diary, group)
+        except BaseException as exc:
+            ending = ending_of(exc)
+            if ending is None or (ending.is_cancelled and _is_being_cancelled()):
+                raise
+            diary.outcome, diary.reason = diary.outcome or ending.outcome, diary.reason or ending.reason
+            if ending.outcome == "failed":
+                diary.outcome, diary.reason = "failed", ending.reason
+                log.error("call.failed", exc_info=exc)
 
-    def _failed(self, diary: Diary, error: BaseExceptionGroup[BaseException]) -> None:
-        diary.outcome, diary.reason = "failed", type(error.exceptions[0]).__name__
-        log.error("call.failed", exc_info=error)
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a session that raised has ended."""
+
+    outcome: str
+    reason: str = ""
+    is_cancelled: bool = False
+    """Nothing but cancellations: the worker's stop, or a task of the session's own that was lost."""
+
+
+def ending_of(exc: BaseException) -> Ending | None:
+    """What a session's exception, group or not, means for its call; None: nothing for a supervisor (exit, interrupt).
+
+    A group that holds a cancellation must not leave the session: to the other calls' task group it would be an error.
+    """
+    group = exc if isinstance(exc, BaseExceptionGroup) else BaseExceptionGroup("call", [exc])
+    ended, rest = group.split(CallEnded)
+    failed, rest = rest.split(Exception) if rest is not None else (None, None)
+    cancelled, rest = rest.split(asyncio.CancelledError) if rest is not None else (None, None)
+    if rest is not None:
+        return None
+    if failed is not None:
+        return Ending("failed", type(_first(failed)).__name__)
+    if ended is not None:
+        hung_up = ended.subgroup(CallerHungUp) is not None
+        return Ending("hung_up") if hung_up else Ending("human", "taken over")
+    return Ending("failed", "CancelledError", is_cancelled=cancelled is not None)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _nobody(_channel_id: str) -> bool:
