@@ -123,7 +123,7 @@ class Turn:
         is_exhausted = state.handoffs_failed >= MAX_HANDOFFS_FAILED
         if is_exhausted or (state.handoffs_failed and not is_asked):
             return self.settle_callback()
-        if state.question in CALLBACK_QUESTIONS and not is_asked:
+        if state.question in CALLBACK_QUESTIONS and not is_asked and reason is not HandOffReason.FAILURE:
             return self.settle_callback()
         self.say(f"handoff.{reason}")
         return self.act(HandOff(reason, summary_text(self.business, state, reason)))
