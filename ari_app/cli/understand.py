@@ -58,7 +58,7 @@ DEFAULT_ZONE = "Europe/London"
 @click.option("--now", "now_text", help="The moment it is said, ISO; default: now.")
 @click.option("--tz", "zone_name", default=DEFAULT_ZONE, show_default=True, help="The business's time zone.")
 @click.option("--expect", default="", help="What was asked: service,date,time,yes_no,choice,name,digits,task,resource.")
-@click.option("--locale", default="en-GB", show_default=True, help="How words are read: en-GB, en-US, de-DE, ...")
+@click.option("--locale", help="How words are read: en-GB, en-US, de-DE, ...; default: English of the zone's region.")
 @click.option("--services", default="", help="Services offered, by name, split by commas.")
 @click.option("--prompt", default="", help="The agent's last words.")
 @click.option("--batch", type=click.Path(dir_okay=False), help="A JSON-lines file, `-` for standard input.")
@@ -69,7 +69,7 @@ def command(
     now_text: str | None,
     zone_name: str,
     expect: str,
-    locale: str,
+    locale: str | None,
     services: str,
     prompt: str,
     batch: str | None,
@@ -96,7 +96,6 @@ def command(
         "expect": [part for part in expect.split(",") if part.strip()],
         "context": {"prev_system": prompt},
         "services": [part.strip() for part in services.split(",") if part.strip()],
-        "locale": locale,
     }
     act = understand(record, locale=locale)
     shown = described(None, act)
@@ -109,7 +108,7 @@ def _no_file(path: str) -> TextIO:
     raise BadInput(f"{path}: no such file; give a JSON-lines file, or - for standard input")
 
 
-def understand_lines(lines: Iterable[str], *, locale: str) -> None:
+def understand_lines(lines: Iterable[str], *, locale: str | None) -> None:
     """One object out for each line in, in order; a bad line's place holds its `error`."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -117,7 +116,7 @@ def understand_lines(lines: Iterable[str], *, locale: str) -> None:
         click.echo(json.dumps(understood_line(line, number, locale=locale)))
 
 
-def understood_line(line: str, number: int, *, locale: str) -> dict[str, Any]:
+def understood_line(line: str, number: int, *, locale: str | None) -> dict[str, Any]:
     """What goes out for one line."""
     try:
         record = json.loads(line)
@@ -132,14 +131,14 @@ def understood_line(line: str, number: int, *, locale: str) -> dict[str, Any]:
         return {"id": given_id, "error": f"line {number}: {exc}"}
 
 
-def understand(record: Mapping[str, Any], *, locale: str) -> CallerAct:
+def understand(record: Mapping[str, Any], *, locale: str | None) -> CallerAct:
     """The act that one record's text means; BadInput names the key that is wrong."""
     text = record.get("text")
     if not isinstance(text, str):
         raise BadInput('"text" must be a string')
     zone = _zone(record.get("tz") or DEFAULT_ZONE)
     now = _moment(record.get("now"), zone)
-    said_in = record.get("locale") or locale
+    said_in = record.get("locale") or locale or _locale_of(zone)
     if not isinstance(said_in, str):
         raise BadInput('"locale" must be a string such as "en-GB"')
     context = record.get("context") or {}
@@ -212,6 +211,17 @@ def _zone(name: object) -> ZoneInfo:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError) as exc:
         raise BadInput(f'"{name}" is no time zone: write one like "Europe/London"') from exc
+
+
+AMERICAN_ZONES = frozenset(
+    f"America/{city}"
+    for city in ("New_York", "Detroit", "Chicago", "Denver", "Boise", "Phoenix", "Los_Angeles", "Anchorage", "Juneau")
+) | {"Pacific/Honolulu"}
+
+
+def _locale_of(zone: ZoneInfo) -> str:
+    """In which English "3/4" is read where nobody says."""
+    return "en-US" if zone.key in AMERICAN_ZONES or zone.key.startswith("US/") else "en-GB"
 
 
 def _moment(value: object, zone: ZoneInfo) -> datetime:

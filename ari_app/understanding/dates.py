@@ -79,6 +79,11 @@ def last_weekday(ctx: ReadingContext, w: int) -> DateValue:
 
 
 @action
+def weekday_before_last(ctx: ReadingContext, w: int) -> DateValue | None:
+    return shift(ctx, last_weekday(ctx, w), -7)
+
+
+@action
 def weekday_after_next(ctx: ReadingContext, w: int) -> DateValue | None:
     return shift(ctx, weekday(ctx, w), 7)
 
@@ -477,6 +482,8 @@ def later_in(ctx: ReadingContext, p: DateValue) -> DateValue | None:
     """ "later this week": what is left of it, from tomorrow."""
     if p.end is None:
         return None
+    if p.start is not None and p.start > ctx.today:
+        return part_of(ctx, "late", p)
     return span(min(max(shifted(ctx.today, 1), p.start or ctx.today), p.end), p.end, "part")
 
 
@@ -665,6 +672,13 @@ def weekend_beside(ctx: ReadingContext, d: DateValue, n: int | str) -> DateValue
 
 
 @action
+def quarter(ctx: ReadingContext, n: int | str) -> DateValue:
+    """ "next quarter": three whole months of the calendar year."""
+    first = add_months(ctx.today.replace(month=(ctx.today.month - 1) // 3 * 3 + 1, day=1), 3 * int(n))
+    return span(first, shifted(add_months(first, 3), -1))
+
+
+@action
 def holiday_week(ctx: ReadingContext, name: str) -> DateValue | None:
     """ "christmas week"."""
     found = holiday(ctx, name)
@@ -703,6 +717,12 @@ def this_weekday_week(ctx: ReadingContext, w: int) -> DateValue:
 def relative_week(ctx: ReadingContext, days: int) -> DateValue:
     """ "tomorrow week", "a week today"."""
     return one_day(shifted(ctx.today, days + 7))
+
+
+@action
+def relative_weeks(ctx: ReadingContext, n: int, days: int) -> DateValue:
+    """ "two weeks tomorrow"."""
+    return one_day(shifted(ctx.today, days + 7 * n))
 
 
 @action

@@ -88,6 +88,8 @@ class Grammar:
     pronouns: frozenset[str]
     from_words: frozenset[str]
     """Words before the day that an appointment is moved away from."""
+    to_words: frozenset[str]
+    """Words before the day that an appointment is moved to."""
     about_words: frozenset[str]
     """Words that point at a day talked about before ("the day after")."""
     """Numbers that also stand for a thing ("the late one")."""
@@ -222,6 +224,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         unfinished=frozenset(map(str, data["unfinished"])),
         fillers=frozenset(map(str, data["fillers"])),
         from_words=frozenset(map(str, data.get("from_words", ()))),
+        to_words=frozenset(map(str, data.get("to_words", ()))),
         about_words=frozenset(map(str, data.get("about_words", ()))),
         pronouns=frozenset(map(str, data.get("pronouns", ()))),
         name_noise=frozenset(map(str, data["name_noise"])),

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 
 from ari_app.understanding import answers, names, reading, services
 from ari_app.understanding.actions import ACTIONS
@@ -129,7 +129,8 @@ class _Sentence:
             found,
             f" {' '.join(words)} ",
             prompt,
-            is_taken=said.date is not None or said.time is not None,
+            is_taken=(said.date is not None or said.time is not None)
+            and not ("yes_no.weak_yes" in found and self._repeats_prompt(said)),
             is_answered=bool(service.ids or resource.ids or picked is not None or option is not None)
             or "names.any_resource" in found,
         )
@@ -146,7 +147,11 @@ class _Sentence:
         rejected, corrected = self._taken_back(said, found, polarity, service.id)
         if "services.leads" in found and not intents and self._names_known_service(words):
             intents = (Intent.BOOK,)
-        unknown = None if service.ids or _is_other_task(intents) else self._unknown_service(words, found)
+        unknown = (
+            None
+            if service.ids or _is_other_task(intents) or Intent.GOODBYE in intents
+            else self._unknown_service(words, found)
+        )
         if unknown is not None and "services.leads" in found and Intent.BOOK not in intents:
             intents = (Intent.BOOK, *intents)
         day, clock = self._date(said), said.time
@@ -156,11 +161,23 @@ class _Sentence:
             clock = None
         if Intent.MOVE in intents and day is not None and self._moves_from(said):
             day = DateRange(day.end, day.end)
+        elif Intent.MOVE in intents:
+            day = self._moved_to(said) or day
         if "choices.either" in found and not expected.offered and day is None and clock is None:
             day = DateRange(None, None) if Slot.DATE in expected.slots else None
             clock = TimeRange(None, None) if Slot.TIME in expected.slots else None
             if (day, clock) != (None, None) and "yes_no.said_yes" not in found and polarity is YesNo.YES:
                 polarity = None
+        if (
+            self.tokens.is_question
+            and "marks.asks_about" in found
+            and not (set(intents) - {Intent.THANKS})
+            and (polarity is None or "yes_no.said_yes" in found or "marks.strong_no" in found)
+            and day is None
+            and clock is None
+        ):
+            topic = Topic.OTHER
+            intents = tuple(intent for intent in Intent if intent in {*intents, Intent.QUESTION})
         act = CallerAct(
             text=self.text,
             intents=intents,
@@ -213,8 +230,8 @@ class _Sentence:
             if proposal is not None and proposal.start is not None:
                 return DateValue(proposal.start.date(), proposal.start.date())
             if self.expectation.prompt and not self.grammar.about_words.isdisjoint(self.tokens.words):
-                day = _day_in_prompt(self.expectation.prompt, self.now, self.locale)
-                return None if day is None else DateValue(day, day)
+                named = _said_in_prompt(self.expectation.prompt, self.now, self.locale).date
+                return DateValue(named.start, named.end) if named is not None and named.is_single else None
             return None
         length = (talked.end - talked.start).days
         grain = "day" if length == 0 else "week" if length <= 6 else "month" if length <= 31 else "range"
@@ -382,6 +399,21 @@ class _Sentence:
             span.category == "DATE" and self.tokens.words[span.start] in self.grammar.from_words for span in said.spans
         )
 
+    def _moved_to(self, said: reading.Reading) -> DateRange | None:
+        """The day after "to", where another was named before it ("my wednesday appointment to friday")."""
+        spans = [span for span in said.spans if isinstance(span.value, DateValue)]
+        if len(spans) < 2 or self.tokens.words[spans[-1].start - 1] not in self.grammar.to_words:
+            return None
+        value = spans[-1].value
+        return reading.to_range(value) if isinstance(value, DateValue) and value.is_single else None
+
+    def _repeats_prompt(self, said: reading.Reading) -> bool:
+        """Whether the day and time said are the ones that the agent named."""
+        if not self.expectation.prompt:
+            return False
+        named = _said_in_prompt(self.expectation.prompt, self.now, self.locale)
+        return (said.date is None or said.date == named.date) and (said.time is None or said.time == named.time)
+
     def _names_known_service(self, words: list[str]) -> bool:
         joined = f" {' '.join(words)} "
         return any(f" {known} " in joined for known in self.grammar.known_services)
@@ -408,10 +440,9 @@ class _Sentence:
 
 
 @functools.lru_cache(maxsize=512)
-def _day_in_prompt(prompt: str, now: datetime, locale: str) -> date | None:
-    """The one day that the agent's words name, for "the day after" said to them."""
-    said = interpret_text(prompt, Expectation(), Vocabulary(), now, locale).date
-    return said.start if said is not None and said.is_single else None
+def _said_in_prompt(prompt: str, now: datetime, locale: str) -> CallerAct:
+    """The day and time that the agent's own words name."""
+    return interpret_text(prompt, Expectation(slots=frozenset({Slot.DATE, Slot.TIME})), Vocabulary(), now, locale)
 
 
 def _tells_a_task(intents: tuple[Intent, ...]) -> bool:
