@@ -268,7 +268,7 @@ async def test_the_sentinels_redirect_brings_a_caller_from_stasis_to_the_human_w
             where = {"Context": "fallback", "Exten": "s", "Priority": "1"}
             assert "Success" in await ami.ask({"Action": "Redirect", "Channel": start.channel.name, **where})
         ringing = await phones.line("scheduling").ringing(within_s=3)
-        await call.first_sound(time.monotonic(), within_s=3)
+        await call.first_sound(time.monotonic(), within_s=8)  # music, which begins softly
         answered = await ringing.answer()
         spoken = await answered.say("hello")
         await call.first_sound(spoken.began_s, within_s=2)
