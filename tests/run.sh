@@ -11,7 +11,4 @@ step "floors";       lint-imports --no-cache | tail -n 12
 step "tests without the lab"
 python -m pytest tests --ignore=tests/live -q -n 2 --dist loadfile "$@"
 step "live tests on the lab: two Asterisks, Radicale, Vosk, Piper"
-if ! python -m pytest tests/live -q "$@"; then
-    step "once more, only what failed: a real call may lose against a busy machine; a second failure counts"
-    python -m pytest tests/live -q --last-failed "$@"
-fi
+python -m pytest tests/live -q "$@"
