@@ -20,11 +20,11 @@ GARBAGE = "a\nb\r\nc\x1b[31m\u2028\u0085\u202e\x00 😀 \ud800 " + "ü" * 300
 def _as_it_was() -> Iterator[None]:
     """Each test's pipeline is its own."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, pipeline = list(root.handlers), root.level, structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**pipeline)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

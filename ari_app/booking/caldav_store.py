@@ -17,7 +17,6 @@ from threading import Thread
 from typing import TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
-import structlog
 from caldav import DAVClient
 from caldav.lib.error import AuthorizationError, DAVError
 from caldav.lib.http_sync import requests
@@ -34,8 +33,9 @@ from ari_app.booking.calendar_store import (
 from ari_app.booking.dav_xml import CALDAV, DAV, Answer, Element
 from ari_app.config import CaldavSettings
 from ari_app.errors import AppointmentChanged, CalendarUnavailable
+from ari_app.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger()
 
 T = TypeVar("T")
 

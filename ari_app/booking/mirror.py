@@ -13,15 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import structlog
-
 from ari_app.booking.availability import Busy, Diary
 from ari_app.booking.busy import Reading
 from ari_app.booking.calendar_store import CalendarStore, Changes, StoredObject, SyncTokenExpired
 from ari_app.booking.model import Appointment
 from ari_app.booking.shelf import Kept, Shelf, read_all, rolled
+from ari_app.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger()
 
 _BATCH = 200
 _MARGIN = timedelta(days=2)

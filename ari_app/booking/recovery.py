@@ -8,16 +8,15 @@ may land late, so a step counts as undone only after a second look some seconds 
 from dataclasses import replace
 from datetime import timedelta
 
-import structlog
-
 from ari_app.booking.journalled import Journalled
 from ari_app.booking.model import Appointment
 from ari_app.booking.plan import Plan, parts_of
 from ari_app.booking.steps import CalendarSteps
 from ari_app.errors import BookingError
+from ari_app.logs import get_logger
 from ari_app.store.booking_journal import Step
 
-log = structlog.get_logger(__name__)
+log = get_logger()
 
 
 class Recovery:

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from ari_app.booking.availability import Diary, why_not
 from ari_app.booking.calendar_store import CalendarStore
 from ari_app.booking.callback_agreement import agree
@@ -34,10 +32,11 @@ from ari_app.errors import (
     OpeningTaken,
     StoreUnavailable,
 )
+from ari_app.logs import get_logger
 from ari_app.store.booking_journal import StepKind, StepState
 from ari_app.store.database import Database
 
-log = structlog.get_logger(__name__)
+log = get_logger()
 
 Step = Callable[[], Coroutine[None, None, Appointment | None]]
 

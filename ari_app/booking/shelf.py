@@ -7,14 +7,13 @@ the calendar holds. What is over is only remembered by its ETag.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import structlog
-
 from ari_app.booking.availability import Busy
 from ari_app.booking.busy import ObjectFacts, Reading, UnreadableObject, read_object
 from ari_app.booking.calendar_store import StoredObject
 from ari_app.booking.model import Appointment
+from ari_app.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger()
 
 _BUCKET_S = 86400
 

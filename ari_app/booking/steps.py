@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from ari_app.booking.availability import Busy, Diary, block, is_free
 from ari_app.booking.busy import Reading, UnreadableObject, read_object
 from ari_app.booking.calendar_store import CalendarStore, ObjectExists, ObjectGone, StoredObject
@@ -23,8 +21,9 @@ from ari_app.booking.model import Appointment, AppointmentPart
 from ari_app.booking.plan import Plan, parts_of
 from ari_app.booking.vevent import key_of, summary, to_ics, uid_of
 from ari_app.errors import AppointmentChanged, CalendarUnavailable, OpeningTaken
+from ari_app.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger()
 
 _AROUND = timedelta(hours=14)
 """A server may read floating and all-day times in its own zone: at most this far off."""
