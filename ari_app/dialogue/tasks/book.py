@@ -11,6 +11,7 @@ from ari_app.dialogue.state import Question, Task
 from ari_app.dialogue.tasks.finish import cleared, finish
 from ari_app.dialogue.tasks.gathering import advance, alternatives, propose
 from ari_app.dialogue.turn import Outcome, Turn
+from ari_app.dialogue.wishes import take_wishes
 from ari_app.understanding.meaning import CallerAct, DateRange, Intent, Slot, TimeRange, YesNo
 
 SURE = 0.7
@@ -78,6 +79,9 @@ def answer_offer(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outco
         return turn.ask_again(with_keys=False)
     if is_naming and named:
         return turn.ask_again(with_keys=False)
+    if is_naming and _insists(turn, act):
+        turn.say("problem.full")
+        return turn.offer_human(HandOffReason.NO_OPENINGS)
     if is_naming or act.preference is not None or act.rejected:
         return None
     if act.yes_no is YesNo.NO or Intent.REQUEST_ALTERNATIVES in act.intents:
@@ -145,6 +149,12 @@ def _contains(act: CallerAct, opening: Opening) -> bool:
     if act.time is None:
         return True
     return (act.time.start is None or at >= act.time.start) and (act.time.end is None or at <= act.time.end)
+
+
+def _insists(turn: Turn, act: CallerAct) -> bool:
+    """What is named is what is wanted already, and what was offered isn't it: the same offers again would corner."""
+    trial = Turn(turn.business, turn.state)
+    return bool(act.date or act.time) and take_wishes(trial, act) and trial.state.wanted == turn.state.wanted
 
 
 def _open_again(turn: Turn, slot: Slot) -> Outcome:
