@@ -261,16 +261,20 @@ async def _purge(board: Switchboard) -> None:
 async def _write_events(registry: Registry, folder: Path) -> None:
     """The lab's event log: a file of JSON lines for each call."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    numbers: dict[str, str] = {}
     with registry.watch() as events:
         while True:
             event = await events.get()
-            await asyncio.to_thread(_append, folder / f"{event.call_id}.jsonl", event)
+            if call := registry.calls.get(event.call_id):
+                numbers[event.call_id] = call.number
+            await asyncio.to_thread(_append, folder, event, numbers.get(event.call_id, ""))
 
 
-def _append(path: Path, event: CallEvent) -> None:
-    line = {"at": event.at.isoformat(), "at_s": round(event.at_s, 3), "kind": event.kind, "text": event.text}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line | dict(event.data), ensure_ascii=False) + "\n")
+def _append(folder: Path, event: CallEvent, number: str) -> None:
+    line = {"at": event.at.isoformat(), "at_s": round(event.at_s, 3), "number": number}
+    line |= {"kind": event.kind, "text": event.text, **dict(event.data)}
+    with (folder / f"{event.call_id}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def start_failed(exc: AriAppError) -> str:

@@ -11,4 +11,4 @@ step "floors";       lint-imports --no-cache | tail -n 12
 step "tests without the lab"
 python -m pytest tests --ignore=tests/live -q -n 2 --dist loadfile "$@"
 step "live tests on the lab: two Asterisks, Radicale, Vosk, Piper"
-python -m pytest tests/live -q "$@"
+python -m pytest tests/live -q -n 2 --dist worksteal "$@"    # calls are real time: two labs at once

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import click
@@ -16,20 +16,26 @@ from ari_app.config import load_settings
 from ari_app.errors import AriAppError
 from ari_app.lab.phone import PhoneBook
 from ari_app.lab.runtime import Lab
-from ari_app.lab.scenario import SCENARIOS, Row, Show, Stage
+from ari_app.lab.scenario import SCENARIOS, Row, Scenario, Stage
 from ari_app.speech.factory import build_recogniser
+
+_STYLES = {"book": "green", "move": "cyan", "handoff": "yellow"}
 
 
 @click.command(name="demo")
 @click.option("--scenario", "names", multiple=True, type=click.Choice([each.name for each in SCENARIOS]))
+@click.option("--in-turn", is_flag=True, help="One call after the other, not all at once.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout; the calls are shown on stderr.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
-def command(names: tuple[str, ...], as_json: bool, folder: Path) -> None:
-    """Start the lab afresh and play the demo calls; exit 0 only if all of them hold.
+def command(names: tuple[str, ...], in_turn: bool, as_json: bool, folder: Path) -> None:
+    """Start the lab afresh and play the demo calls, all at once; exit 0 only if all of them hold.
+
+    Each call's stereo WAV and its events as JSON lines are kept in the folder.
 
     Example: ari-app demo --scenario book
     """
-    rows = asyncio.run(_play(names or tuple(each.name for each in SCENARIOS), folder))
+    chosen = [each for each in SCENARIOS if each.name in names or not names]
+    rows = asyncio.run(_play(chosen, folder, in_turn=in_turn))
     if as_json:
         click.echo(json.dumps({"ok": not any(row.problems for row in rows), "rows": [_as_json(row) for row in rows]}))
     else:
@@ -37,27 +43,33 @@ def command(names: tuple[str, ...], as_json: bool, folder: Path) -> None:
     sys.exit(1 if any(row.problems for row in rows) else 0)
 
 
-async def _play(names: tuple[str, ...], folder: Path) -> list[Row]:
+async def _play(scenarios: Sequence[Scenario], folder: Path, *, in_turn: bool) -> list[Row]:
     show = _shower()
     events = (folder / "events").absolute()
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     await asyncio.to_thread(events.mkdir, parents=True)
     os.environ["ARI_APP_LAB__EVENTS_DIR"] = str(events)
     show("starting the lab: two Asterisks, calendar, sentinel, one worker")
-    rows = []
     async with Lab.running(report=lambda line: show(f"  {line}")) as lab:
         settings = load_settings(lab.settings_path, lab.environment())
         recogniser = await asyncio.to_thread(build_recogniser, settings)
         try:
             async with PhoneBook.open(lab, recogniser) as phones:
-                for scenario in SCENARIOS:
-                    if scenario.name in names:
-                        show(f"\n{scenario.name}: {scenario.about}")
-                        stage = Stage(lab, phones, settings, events, folder, show)
-                        rows.append(await _held(scenario.play(stage), scenario.name))
+
+                def stage(scenario: Scenario) -> Stage:
+                    return Stage(lab, phones, settings, events, folder, lambda line: show(line, scenario.name))
+
+                for scenario in scenarios:
+                    show(scenario.about, scenario.name)
+                async with asyncio.TaskGroup() as group:
+                    calls = []
+                    for scenario in scenarios:
+                        calls.append(group.create_task(_held(scenario.play(stage(scenario)), scenario.name)))
+                        if in_turn:
+                            await asyncio.wait(calls)
+                return [await call for call in calls]
         finally:
             recogniser.close()
-    return rows
 
 
 async def _held(play: Awaitable[Row], name: str) -> Row:
@@ -70,9 +82,15 @@ async def _held(play: Awaitable[Row], name: str) -> Row:
         return Row(name, problems=(str(exc),))
 
 
-def _shower() -> Show:
+def _shower() -> Callable[..., None]:
     console = Console(stderr=True, highlight=False)
-    return lambda line: console.print(line, markup=False)
+
+    def show(line: str, call: str = "") -> None:
+        """One line, of this call where it is a call's: each call has a colour of its own."""
+        text = f"{call:<8} {line}" if call else line
+        console.print(text, markup=False, style=_STYLES.get(call, ""), soft_wrap=not console.is_terminal)
+
+    return show
 
 
 def _show_table(rows: list[Row]) -> None:

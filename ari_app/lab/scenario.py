@@ -31,6 +31,8 @@ DESK_VOICE = "flite:slt"
 JANE = "+442079460123"
 """docker/customers.csv"""
 HEARD_DBFS = -45.0
+_CALLER_ID, _BRIDGE, _CONCISE_FIELDS = 7, 12, 14
+"""Of a line of `core show channels concise` (main/cli.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,12 @@ class Story:
         return [each["text"] for each in self.events if each["kind"] == "state"]
 
 
-async def follow(stage: Stage, name: str, call: Awaitable[Call], act: Callable[[Call], Awaitable[None]]) -> Story:
-    """Place the call, show it live from the worker's event log, act, and give the log when the call is over."""
+async def follow(
+    stage: Stage, name: str, number: str, call: Awaitable[Call], act: Callable[[Call], Awaitable[None]]
+) -> Story:
+    """Place the call from `number`, show it live from the worker's event log, act, and give the log when it is over."""
     known = set(stage.events.glob("*.jsonl"))
-    watcher = asyncio.create_task(_show_events(stage, name, known))
+    watcher = asyncio.create_task(_show_events(stage, name, number, known))
     try:
         up = await call
         try:
@@ -109,9 +113,9 @@ async def follow(stage: Stage, name: str, call: Awaitable[Call], act: Callable[[
         await asyncio.gather(watcher, return_exceptions=True)
 
 
-async def _show_events(stage: Stage, name: str, known: set[Path]) -> Story:
-    """Follow the new event log to the call's end."""
-    path = await _new_log(stage.events, known)
+async def _show_events(stage: Stage, name: str, number: str, known: set[Path]) -> Story:
+    """Follow this number's new event log to the call's end."""
+    path = await _new_log(stage.events, number, known)
     story = Story(path, [])
     shown = 0
     while True:
@@ -127,11 +131,12 @@ async def _show_events(stage: Stage, name: str, known: set[Path]) -> Story:
         await asyncio.sleep(0.1)
 
 
-async def _new_log(folder: Path, known: set[Path]) -> Path:
+async def _new_log(folder: Path, number: str, known: set[Path]) -> Path:
     while True:
-        found = await asyncio.to_thread(lambda: set(folder.glob("*.jsonl")) - known)
-        if found:
-            return found.pop()
+        for path in await asyncio.to_thread(lambda: set(folder.glob("*.jsonl")) - known):
+            first, is_whole, _ = (await asyncio.to_thread(path.read_text, "utf-8")).partition("\n")
+            if is_whole and json.loads(first)["number"] == number:
+                return path
         await asyncio.sleep(0.05)
 
 
@@ -151,7 +156,7 @@ async def book(stage: Stage) -> Row:
     persona = Persona(
         CALLER_VOICE,
         (
-            Rule(("how can i help you", "what can i do for you"), "i would like to book an appointment"),
+            Rule(("how can i help you", "how can i", "what can i do for you"), "i would like to book an appointment"),
             Rule(("what would you like to come in for", "what is the appointment for"), "a dental cleaning"),
             Rule(("which day would you like", "what day would suit you"), "next tuesday"),
             Rule(("what time would you like", "at what time"), "half past three", times=2),
@@ -168,7 +173,7 @@ async def book(stage: Stage) -> Row:
     async def act(call: Call) -> None:
         await converse(call, persona)
 
-    story = await follow(stage, "book", line.call("700"), act)
+    story = await follow(stage, "book", line.number, line.call("700"), act)
     return await _compare(stage, "book", story, ("done.booked",), line.number, "softphone-1", texts, service="cleaning")
 
 
@@ -179,7 +184,7 @@ async def move(stage: Stage) -> Row:
         (
             Rule(("may i have your full name", "first name and last name", "your name"), "jane miller", times=2),
             Rule(("would you like to move it", "book a new one", "book another"), "move it please", times=2),
-            Rule(("how can i help you", "what can i do for you"), "i would like to move my appointment"),
+            Rule(("how can i help you", "how can i", "what can i do for you"), "i would like to move my appointment"),
             Rule(("which day would you like", "what day would suit you"), "next wednesday"),
             Rule(("what time would you like", "at what time"), "eleven in the morning", times=2),
             Rule(("these times are free", "which would you like", "which suits you"), "the first one", times=2),
@@ -195,7 +200,7 @@ async def move(stage: Stage) -> Row:
         await converse(call, persona)
 
     before = await entries_of(stage.lab, stage.settings, JANE)
-    story = await follow(stage, "move", line.call("700", caller_id=JANE), act)
+    story = await follow(stage, "move", JANE, line.call("700", caller_id=JANE), act)
     row = await _compare(stage, "move", story, ("done.moved",), JANE, "trunk", texts)
     problems = list(row.problems)
     if "Jane" not in " ".join(event["text"] for event in story.events if event["kind"] == "agent"):
@@ -206,19 +211,23 @@ async def move(stage: Stage) -> Row:
     return Row(row.scenario, row.told, row.calendar, row.text, tuple(problems))
 
 
+_ONLY_THEN = "no i can only come on thursday"
+"""calendar/seed: the first Thursday after today is full."""
+
+
 async def handoff(stage: Stage) -> Row:
     """The wanted day is full: the caller is connected to extension 200, and the two hear each other."""
     persona = Persona(
         CALLER_VOICE,
         (
-            Rule(("how can i help you", "what can i do for you"), "i need a dental cleaning", times=2),
+            Rule(("how can i help you", "how can i", "what can i do for you"), "i need a dental cleaning", times=2),
             Rule(("what would you like to come in for", "what is the appointment for"), "a dental cleaning"),
             Rule(("which day would you like", "what day would suit you"), full_day_words(stage), times=2),
             Rule(("what time would you like", "at what time"), "any time", times=2),
-            Rule(("these times are free", "which would you like", "which suits you"), "only that day", times=2),
-            Rule(("put you through", "speak to a colleague"), "yes please", times=2),
+            Rule(("these times are free", "which would you like", "which suits you"), _ONLY_THEN, times=2),
+            Rule(("put you through", "a colleague", "connect you"), "yes please", times=2),
         ),
-        otherwise=("can you repeat that please", "i need a dental cleaning", "only that day", "operator please"),
+        otherwise=("can you repeat that please", "i need a dental cleaning", _ONLY_THEN, "operator please"),
     )
     line = stage.phones.line("softphone-3")
     desk = stage.phones.line("scheduling")
@@ -243,9 +252,7 @@ async def handoff(stage: Stage) -> Row:
                 levels.append(f"{who} {level:.0f} dBFS")
                 if level < HEARD_DBFS:
                     problems.append(f"{who}: nothing heard ({level:.0f} dBFS)")
-            left = [each for each in (await _pbx_channels(stage)) if "WebSocket" in each]
-            if left:
-                problems.append(f"the agent has not left: {', '.join(left)}")
+            problems.extend(await _who_is_in_the_bridge(stage, line.number))
             human.save_wav(stage.recordings / "handoff-desk.wav")
             await human.hang_up()
             await call.wait_hangup(5.0)
@@ -253,7 +260,7 @@ async def handoff(stage: Stage) -> Row:
             talking.cancel()
             await asyncio.gather(talking, return_exceptions=True)
 
-    story = await follow(stage, "handoff", line.call("700"), act)
+    story = await follow(stage, "handoff", line.number, line.call("700"), act)
     if "CONNECTED" not in story.states:
         problems.append("the call log has no CONNECTED")
     if not story.said("problem.full", "problem.nothing"):
@@ -273,9 +280,15 @@ async def _human_accepts(stage: Stage, human: Call) -> None:
     await asyncio.sleep(0.8)
 
 
-async def _pbx_channels(stage: Stage) -> list[str]:
+async def _who_is_in_the_bridge(stage: Stage, number: str) -> list[str]:
+    """What is wrong with the bridge of the caller of this number: none, or the agent's media leg still in it."""
     text = await stage.lab.cli(stage.lab.pbx, "core show channels concise")
-    return [line.split("!", 1)[0] for line in text.splitlines() if "!" in line]
+    channels = [fields for line in text.splitlines() if len(fields := line.split("!")) >= _CONCISE_FIELDS]
+    bridges = {fields[_BRIDGE] for fields in channels if fields[_CALLER_ID] == number and fields[_BRIDGE]}
+    if not bridges:
+        return [f"{number} is in no bridge"]
+    beside = [fields[0] for fields in channels if fields[_BRIDGE] in bridges]
+    return [f"the agent has not left: {name}" for name in beside if name.startswith("WebSocket/")]
 
 
 def full_day_words(stage: Stage) -> str:

@@ -225,6 +225,7 @@ async def test_a_caller_from_outside_is_told_to_the_route_service_as_he_is(lab: 
         '"' + "n" * 300 + '" <+447700900123>',
         '"émoji 📞" <+447700900123>',
     ],
+    ids=["shell", "quote", "global", "long", "emoji"],
 )
 async def test_a_hostile_caller_name_changes_nothing(lab: Lab, phones: PhoneBook, caller_id: str) -> None:
     human = phones.line("scheduling")
