@@ -377,7 +377,7 @@ class Listening:
         self.note(
             "caller",
             act.text or transcript.text,
-            readings=readings,
+            pii_readings=readings,
             reason=event.reason.value if event.reason else "",
             wait_s=f"{event.wait_s:.3f}",
             flush_s=f"{flush_s:.3f}",

@@ -13,7 +13,7 @@ from ari_app.lab.diary_check import entries_of
 from ari_app.lab.persona import Persona, Rule
 from ari_app.lab.phone import PhoneBook
 from ari_app.lab.runtime import Lab
-from ari_app.lab.scenario import SCENARIOS, Stage, follow
+from ari_app.lab.scenario import JANE, SCENARIOS, Stage, follow
 from ari_app.lab.scripted_caller import converse
 
 pytestmark = pytest.mark.live
@@ -40,6 +40,9 @@ async def test_the_demo_calls_hold_all_at_once(stage: Stage):
     async with asyncio.timeout(170):
         rows = await asyncio.gather(*(scenario.play(stage) for scenario in SCENARIOS))
     assert {row.scenario: row.problems for row in rows} == {"book": (), "move": (), "handoff": ()}
+    logged = (stage.lab.folder / "log" / "worker-1.log").read_text("utf-8").lower()
+    assert "call.caller" in logged
+    assert [words for words in ("half past three", "john", "miller", JANE) if words in logged] == []
 
 
 async def test_a_stranger_with_a_hostile_name_books_by_keypad_alone(stage: Stage):
