@@ -16,6 +16,18 @@ from ari_app.store.schema import CallState, OutboxState
 MOST_ROWS = 100
 MOST_LINES = 60
 _SPEAKERS = {"agent": "Agent", "caller": "Caller", "dtmf": "Keys"}
+_RESULTS = {
+    "Booked": "booked",
+    "Moved": "moved",
+    "CancelledAppointment": "cancelled",
+    "OpeningGone": "the time had just gone",
+    "AppointmentGone": "the appointment had been changed meanwhile",
+    "ActionFailed": "that failed",
+    "CallbackKept": "callback kept",
+    "HandOffFailed": "nobody took the call",
+    "ReturnedFromHuman": "back from the human",
+}
+"""What an action came to, where the desk wants to know (ari_app.dialogue.acts)."""
 _STATES = {
     CallState.PENDING: "arriving",
     CallState.ANSWERED: "with the agent",
@@ -69,7 +81,7 @@ def unavailable(reason: str) -> Markup:
 
 
 def _call(call: LiveCall) -> Markup:
-    said = [event for event in call.events if event.kind in _SPEAKERS or event.kind in ("action", "result", "note")]
+    said = [event for event in call.events if _is_shown(event)]
     return element(
         "article",
         element(
@@ -84,10 +96,18 @@ def _call(call: LiveCall) -> Markup:
     )
 
 
+def _is_shown(event: CallEvent) -> bool:
+    return event.kind in _SPEAKERS or event.kind in ("action", "note") or _is_news(event)
+
+
+def _is_news(event: CallEvent) -> bool:
+    return event.kind == "result" and event.text in _RESULTS
+
+
 def _line(event: CallEvent) -> Markup:
     speaker = _SPEAKERS.get(event.kind)
     if speaker is None:
-        return element("li", event.text, class_="note")
+        return element("li", _RESULTS[event.text] if _is_news(event) else event.text, class_="note")
     return element("li", element("b", speaker), element("span", event.text), class_=event.kind)
 
 

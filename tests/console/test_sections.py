@@ -96,3 +96,10 @@ def test_a_moment_of_another_day_shows_its_date() -> None:
     old = text(1, OutboxState.SENT, "x")
     assert "14:17" in outbox_section([old], NOW)
     assert "Mon 23 Nov, 14:17" in outbox_section([old], NOW + timedelta(days=1))
+
+
+def test_what_came_of_an_action_is_told_in_words_and_looking_things_up_is_not() -> None:
+    html = str(calls_section([call("a", ("result", "OpeningsFound"), ("result", "Booked"), ("result", "OpeningGone"))]))
+    assert "OpeningsFound" not in html
+    assert ">booked<" in html
+    assert ">the time had just gone<" in html

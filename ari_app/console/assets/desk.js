@@ -43,5 +43,6 @@ const source = new EventSource("stream");
 source.onopen = () => said("on", "live");
 source.onerror = () => said("off", "connection lost, trying again");
 source.onmessage = (event) => show(JSON.parse(event.data));
+for (const list of document.querySelectorAll(".transcript")) list.scrollTop = list.scrollHeight;
 show({});
 setInterval(tick, 1000);
