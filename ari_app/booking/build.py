@@ -45,12 +45,12 @@ def assemble(
     now = (clock or SystemClock(settings.business.zone, offset)).now
     diary = diary_from(settings)
     mirror = Mirror(store, diary, closed_pattern(settings.business), now=now, poll_s=settings.caldav.poll_s)
-    quiet = timedelta(seconds=1.5 * settings.caldav.timeout_s)
+    settled = timedelta(seconds=4 * settings.caldav.timeout_s)
     return BookingService(
         store=store,
         diary=diary,
         mirror=mirror,
-        journalled=Journalled(database, diary, now=now, quiet=quiet, settled=2 * quiet),
+        journalled=Journalled(database, diary, now=now, settled=settled),
         callbacks=CallbackBook(store, settings.callbacks.calendar),
         now=now,
         connect=store.connect,

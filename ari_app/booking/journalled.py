@@ -25,11 +25,9 @@ LEASE = timedelta(seconds=60)
 class Journalled:
     """Opening, ending and taking over steps in the store; raises StoreUnavailable."""
 
-    def __init__(
-        self, database: Database, diary: Diary, *, now: Callable[[], datetime], quiet: timedelta, settled: timedelta
-    ) -> None:
+    def __init__(self, database: Database, diary: Diary, *, now: Callable[[], datetime], settled: timedelta) -> None:
         self._database, self._diary, self._now = database, diary, now
-        self._quiet, self._settled = quiet, settled
+        self._settled = settled
         self._owner = this_process()
 
     async def open(self, plan: Plan, *, number: str, sms_text: str) -> Step | None:
@@ -81,13 +79,15 @@ class Journalled:
         """What is known of a step."""
         return await self._database.read(lambda conn: journal.find(conn, key))
 
+    async def unfinished(self) -> list[Plan]:
+        """Every step that is neither done nor undone, as it stands in the journal."""
+        return [from_payload(step.payload) for step in await self._database.read(journal.unfinished)]
+
     async def claim(self, running: frozenset[str]) -> list[tuple[Step, Plan]]:
         """Steps left behind by dead workers, and own ones to be looked at again; not those that are `running`."""
         now = self._now()
         steps = await self._database.run(
-            lambda conn: journal.claim(
-                conn, owner=self._owner, is_dead=is_dead, now=now, lease=LEASE, quiet=self._quiet, running=running
-            )
+            lambda conn: journal.claim(conn, owner=self._owner, is_dead=is_dead, now=now, lease=LEASE, running=running)
         )
         return [(step, from_payload(step.payload)) for step in steps]
 

@@ -24,6 +24,8 @@ class Plan:
     """Where the new events go, one a resource, in the opening's order; ETags as far as known."""
     old: Appointment | None = None
     """What is moved or cancelled, as it was read."""
+    is_removing: bool = False
+    """From here on a DELETE of the old events may be under way, and may still land."""
     final_after: datetime | None = None
     """From here on a look that finds nothing left is the last one: no request can still be under way."""
 
@@ -38,6 +40,11 @@ class Plan:
     def old_parts(self) -> tuple[AppointmentPart, ...]:
         """The events of the appointment that is moved or cancelled."""
         return () if self.old is None else parts_of(self.old)
+
+    @property
+    def uid(self) -> str:
+        """The appointment that is made; "" where none is."""
+        return "" if self.request is None else appointment_uid(self.key)
 
     def with_part(self, index: int, part: AppointmentPart) -> Self:
         """The same plan with another place (or ETag) for one event."""

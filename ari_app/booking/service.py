@@ -25,6 +25,7 @@ from ari_app.booking.recovery import Recovery
 from ari_app.booking.steps import CalendarSteps
 from ari_app.booking.vevent import safe_number
 from ari_app.errors import (
+    AppointmentChanged,
     AriAppError,
     BookingError,
     CalendarUnavailable,
@@ -125,13 +126,20 @@ class BookingService:
 
     async def cancel(self, appointment: Appointment, *, sms_text: str = "", key: str) -> None:
         """Delete the appointment as it was read (`If-Match`); raises AppointmentChanged, CalendarUnavailable."""
-        plan = Plan(StepKind.CANCEL, key, old=appointment)
+        plan = Plan(StepKind.CANCEL, key, old=appointment, is_removing=True)
         await self._to_end(key, lambda: self._cancelled(plan, sms_text))
 
     async def appointments_of(self, number: str, now: datetime) -> tuple[Appointment, ...]:
-        """Upcoming appointments of this number, soonest first, as the calendars hold them now."""
+        """Upcoming appointments of this number, soonest first, as the calendars hold them now.
+
+        Without what is just being made and isn't confirmed: it may yet be undone. Raises StoreUnavailable too.
+        """
+        if not number:
+            return ()
+        unconfirmed = {plan.uid for plan in await self._unsettled(lambda plan: bool(plan.uid))}
         await self._freshen()
-        return _joined(self._mirror.appointments(safe_number(number)), now) if number else ()
+        found = _joined(self._mirror.appointments(safe_number(number)), now)
+        return tuple(item for item in found if item.uid not in unconfirmed)
 
     async def appointments_between(self, start: datetime, end: datetime) -> tuple[Appointment, ...]:
         """Everybody's appointments that overlap start..end, for the desk."""
@@ -185,7 +193,28 @@ class BookingService:
             raise CalendarUnavailable(request.key, "the key names a cancellation")
         return made
 
+    async def _unsettled(self, concerns: Callable[[Plan], bool]) -> list[Plan]:
+        """Steps that concern us and are neither done nor undone, once those of dead workers were seen to."""
+        found = [plan for plan in await self._journalled.unfinished() if concerns(plan)]
+        if any(plan.key not in self._running for plan in found):
+            await self.recover()
+            self._mirror.invalidate()
+            found = [plan for plan in await self._journalled.unfinished() if concerns(plan)]
+        return found
+
+    async def _check_settled(self, plan: Plan, old: Appointment) -> None:
+        """Whether no other step is just making or removing this appointment; raises AppointmentChanged."""
+
+        def concerns(other: Plan) -> bool:
+            is_removed = other.is_removing and other.old is not None and other.old.uid == old.uid
+            return other.key != plan.key and (other.uid == old.uid or is_removed)
+
+        if await self._unsettled(concerns):
+            raise AppointmentChanged(f"{self._store.url(old.href)} is just being changed by another call")
+
     async def _made(self, plan: Plan, sms_text: str) -> Appointment | None:
+        if plan.old is not None:
+            await self._check_settled(plan, plan.old)
         known = await self._opened(plan, sms_text)
         if known is not None:
             return known.appointment() if known.request is not None else None
@@ -198,7 +227,7 @@ class BookingService:
             raise CalendarUnavailable(self._store.url(work.plan.parts[0].href), str(exc) or "too slow") from exc
         except BookingError:
             self._mirror.invalidate()
-            await self._take_back(work.plan)
+            await self._take_back(replace(work.plan, is_removing=False))
             raise
         return await self._confirmed(work.plan)
 
@@ -210,6 +239,9 @@ class BookingService:
             await self._put(work, index)
         work.plan = replace(work.plan, parts=await self._steps.verify(work.plan))
         if work.plan.old is not None:
+            work.plan = replace(work.plan, is_removing=True)
+            if not await self._journalled.note(work.plan):
+                raise CalendarUnavailable(self._store.url(work.plan.parts[0].href), "it took too long")
             await self._steps.remove(work.plan.old_parts)
 
     async def _put(self, work: "_Work", index: int) -> None:
@@ -229,7 +261,8 @@ class BookingService:
     async def _confirmed(self, plan: Plan) -> Appointment:
         if not await self._journalled.done(plan):
             log.warning("booking.taken_over", key=plan.key)
-            await self._steps.undo(plan)
+            if plan.old is None:
+                await self._steps.undo(plan)
             raise CalendarUnavailable(self._store.url(plan.parts[0].href), "it took too long")
         self._steps.enter(plan, now=self.now())
         log.info("booking.confirmed", kind=plan.kind.value, start=plan.opening.start.isoformat())
@@ -237,6 +270,8 @@ class BookingService:
 
     async def _cancelled(self, plan: Plan, sms_text: str) -> None:
         number = plan.old.number if plan.old is not None else ""
+        if plan.old is not None:
+            await self._check_settled(plan, plan.old)
         if await self._opened(plan, sms_text, number=number) is not None:
             return
         try:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from ari_app.booking.availability import Busy, Diary, block, is_free
 from ari_app.booking.busy import Reading, UnreadableObject, read_object
@@ -19,7 +20,7 @@ from ari_app.booking.ics_lines import Block, TooMuch, read_lines
 from ari_app.booking.mirror import Mirror
 from ari_app.booking.model import Appointment, AppointmentPart
 from ari_app.booking.plan import Plan, parts_of
-from ari_app.booking.vevent import key_of, summary, to_ics, uid_of
+from ari_app.booking.vevent import key_of, marked, summary, to_ics, uid_of
 from ari_app.errors import AppointmentChanged, CalendarUnavailable, OpeningTaken
 from ari_app.logs import get_logger
 
@@ -115,10 +116,26 @@ class CalendarSteps:
             replace(part, etag=there.etag) for part, there in found if there is not None and _uid(there) == old.uid
         )
 
-    async def is_standing(self, plan: Plan) -> bool:
-        """Whether all of the plan's own events are there, changed or not."""
-        found = [await self._store.get(part.href) for part in plan.parts]
-        return all(there is not None and _key(there) == plan.key for there in found)
+    async def keep(self, old: Appointment) -> bool:
+        """Make any DELETE of this appointment that may still be under way miss; False where it is gone already.
+
+        Its first event is deleted first: while that one stands, none was. Written anew it has another ETag, and so
+        it has where a person changed it.
+        """
+        part = parts_of(old)[0]
+        for _ in range(5):
+            there = await self._store.get(part.href)
+            if there is None or _uid(there) != old.uid:
+                return False
+            if there.etag != part.etag:
+                return True
+            try:
+                await self._store.replace(part.href, marked(there.data, uuid4().hex), there.etag)
+            except AppointmentChanged:
+                continue
+            self._mirror.invalidate()
+            return True
+        raise CalendarUnavailable(self._store.url(part.href), "it is changed again and again")
 
     def enter(self, plan: Plan, *, now: datetime) -> None:
         """Let the mirror know what was made, without waiting for its next poll."""
@@ -230,8 +247,12 @@ def _key(item: StoredObject) -> str:
 
 
 def _uid(item: StoredObject) -> str:
-    event = _event(item)
-    return "" if event is None else uid_of(event)
+    """Whose event lies there, whatever a person has made of it."""
+    try:
+        events = read_lines(item.data).events
+    except TooMuch:
+        return ""
+    return uid_of(events[0]) if events else ""
 
 
 def _event(item: StoredObject) -> Block | None:

@@ -115,10 +115,9 @@ def claim(
     is_dead: Callable[[str], bool],
     now: datetime,
     lease: timedelta,
-    quiet: timedelta,
     running: frozenset[str] = frozenset(),
 ) -> list[Step]:
-    """Take over unfinished steps whose lease ended, or whose owner is dead and was quiet for `quiet`.
+    """Take over unfinished steps whose lease ended, or that are open and whose owner is dead.
 
     Never those that are `running` in this process. Returns them as they were.
     """
@@ -126,7 +125,7 @@ def claim(
     rows = conn.execute(select(booking_journal).where(unfinished).with_for_update(skip_locked=True)).all()
     taken: list[Step] = []
     for step in map(_step, rows):
-        is_left = step.state is StepState.OPEN and is_dead(step.owner) and step.changed + quiet <= now
+        is_left = step.state is StepState.OPEN and is_dead(step.owner)
         if step.key not in running and (step.leased_until <= now or is_left):
             changed = conn.execute(
                 update(booking_journal)

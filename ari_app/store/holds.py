@@ -1,7 +1,8 @@
 """Holds: time that one booking step keeps for itself, across all workers, until it ends.
 
-PostgreSQL refuses an overlap by an exclusion constraint (the second waits for the first, then fails); on SQLite the
-look and the insert are one immediate transaction. A hold lives exactly as long as its journal entry is open.
+PostgreSQL refuses an overlap by an exclusion constraint; two that insert at once would each wait for the other there,
+so they come one by one for each resource. On SQLite the look and the insert are one immediate transaction. A hold
+lives exactly as long as its journal entry is open.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    func,
     insert,
     select,
 )
@@ -25,6 +27,9 @@ from sqlalchemy.exc import IntegrityError
 
 from ari_app.errors import OpeningTaken
 from ari_app.store.schema import Moment, RowId, Words, metadata
+
+_LOCKS = 1_634_889
+"""The first half of our advisory locks' numbers; the second is the resource's."""
 
 holds = Table(
     "holds",
@@ -54,6 +59,8 @@ class Hold:
 def take(conn: Connection, wanted: Iterable[Hold], *, key: str, now: datetime) -> None:
     """Hold all of `wanted` for the step `key`, or raise OpeningTaken (the transaction is then to be undone)."""
     for hold in sorted(wanted, key=lambda item: item.resource):
+        if conn.dialect.name == "postgresql":
+            conn.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(hold.resource))))
         if not any(_take_seat(conn, hold, seat, key=key, now=now) for seat in _free_seats(conn, hold)):
             raise OpeningTaken(f"{hold.resource} is being booked by another call")
 

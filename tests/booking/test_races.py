@@ -11,7 +11,7 @@ from ari_app.lab.bench.races import Race, run_race
 def test_nothing_is_booked_twice_lost_or_left_behind(server: str, store: str) -> None:
     race = Race(callers=8, workers=3, humans=2, seconds=20, kill=True, server=server, store=store, seed=20)
     outcome = run_race(race)
-    assert outcome.verdict.wrong == []
+    assert not outcome.verdict.wrong, "\n".join(outcome.stories)
     assert outcome.verdict.told > 0
     assert outcome.kills > 0
 
@@ -19,10 +19,23 @@ def test_nothing_is_booked_twice_lost_or_left_behind(server: str, store: str) ->
 def test_the_judge_sees_what_was_told_to_nobody() -> None:
     stray = FinalEvent("/ari/chair-1/ari-app-1.ics", "x@ari-app", 0.0, 1800.0, True)
     assert len(judge(Evidence([], [stray], [], [])).unheld) == 1
-    touched = Line(5.0, "human-0", "human_put", {"href": stray.href, "began": "4.0", "start": "0", "end": "1800"})
+    touched = Line(4.0, "human-0", "human_begins", {"href": stray.href, "began": "4.0"})
     assert judge(Evidence([touched], [stray], [], [])).unheld == []
 
 
 def test_the_judge_sees_a_text_that_is_missing() -> None:
     told = Line(1.0, "worker-0", "booked", {"key": "k"})
     assert len(judge(Evidence([told], [], [], [])).sms_missing) == 1
+
+
+def test_the_judge_takes_what_a_person_got_no_answer_to_for_done() -> None:
+    stray = FinalEvent("/ari/chair-1/ari-app-1.ics", "x@ari-app", 0.0, 1800.0, True)
+    begun = Line(4.0, "human-0", "human_begins", {"href": stray.href, "began": "4.0"})
+    refused = Line(5.0, "human-0", "human_refused", {"href": stray.href, "began": "4.0", "status": "412"})
+    assert judge(Evidence([begun], [stray], [], [])).unheld == []
+    assert len(judge(Evidence([begun, refused], [stray], [], [])).unheld) == 1
+
+
+def test_the_judge_sees_what_was_read_out_and_never_confirmed() -> None:
+    heard = Line(1.0, "worker-0", "heard", {"uid": "x@ari-app"})
+    assert len(judge(Evidence([heard], [], [], [])).unheld) == 1

@@ -56,7 +56,7 @@ class Scene:
         script = str(Path(__file__).with_name("killed_worker.py"))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, script, verb, point, *(str(self.folder / name) for name in files)),
-            env=os.environ | {"TEST_PASSWORD": server.password},
+            env=os.environ | {"TEST_PASSWORD": server.password, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
         assert await asyncio.wait_for(process.wait(), 60) == -9, "it was to be killed, and wasn't"
 
@@ -142,6 +142,50 @@ async def test_a_cancellation_that_happened_is_finished(scene: Scene, point: str
     await scene.die("cancel", point, await scene.old(), server)
     assert await scene.recover() == {"new": "due"}
     assert scene.standing() == []
+
+
+@pytest.mark.parametrize(("verb", "left"), [("move", {}), ("cancel", {})])
+async def test_a_delete_that_lands_late_takes_nothing(
+    scene: Scene, verb: str, left: dict[str, str], server: CalendarServer
+) -> None:
+    old = await scene.old()
+    await scene.die(verb, "before delete 0", old, server)
+    async with Database(scene.settings.store.url) as database, scene.service(database) as booking:
+        await booking.recover()
+    late = scene.desk.client.request(f"{server.url}{old.href[1:]}", "DELETE", "", {"If-Match": old.etag})
+    assert late.status == 412
+    assert await scene.recover() == left
+    assert scene.standing() == BOTH_OLD
+
+
+async def test_an_appointment_kept_so_can_still_be_moved(scene: Scene, server: CalendarServer) -> None:
+    await scene.die("move", "before delete 0", await scene.old(), server)
+    assert await scene.recover() == {}
+    async with Database(scene.settings.store.url) as database, scene.service(database) as booking:
+        (seen,) = await booking.appointments_of("+442079460123", booking.now())
+        await booking.move(seen, scene.request(booking, "again", NEW), booking.now())
+    assert scene.standing() == BOTH_NEW
+
+
+async def test_a_caller_who_rings_again_before_it_is_swept_up_finds_a_finished_move(
+    scene: Scene, server: CalendarServer
+) -> None:
+    old = await scene.old()
+    async with Database(scene.settings.store.url) as database, scene.service(database) as booking:
+        await scene.die("move", "after delete 1", old, server)
+        (seen,) = await booking.appointments_of("+442079460123", booking.now())
+        await booking.cancel(seen, sms_text="gone", key="cancelled")
+    assert await scene.recover() == {"new": "due", "cancelled": "due"}
+    assert scene.standing() == []
+
+
+async def test_what_was_not_confirmed_is_not_read_out(scene: Scene, server: CalendarServer) -> None:
+    old = await scene.old()
+    async with Database(scene.settings.store.url) as database, scene.service(database) as booking:
+        await scene.die("book", "after create 1", old, server)
+        await booking.refresh()
+        assert await booking.appointments_of("+442079460123", booking.now()) == (old,)
+    assert await scene.recover() == {}
 
 
 async def test_an_event_that_a_person_touched_meanwhile_is_theirs(scene: Scene, server: CalendarServer) -> None:

@@ -81,6 +81,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.overlaps += _over_people(told, evidence)
     verdict.lost += _lost(told, evidence.events)
     verdict.unheld += _untold(told, evidence)
+    verdict.unheld += _heard_in_vain(evidence)
     _judge_texts(evidence, verdict)
     verdict.unsettled += [
         f"{step.key}: still {step.state}"
@@ -135,11 +136,13 @@ def _until(evidence: Evidence, uid: str, href: str, since: float) -> float:
 
 
 def _touches(lines: Iterable[Line], href: str) -> list[float]:
-    """When people's own PUTs and DELETEs on this href began."""
+    """When people's own PUTs and DELETEs on this href began; one that got no answer may have been carried out."""
+    here = [line for line in lines if line.what in {"human_begins", "human_refused"} and line.fields["href"] == href]
+    refused = {(line.who, line.fields["began"]) for line in here if line.what == "human_refused"}
     return [
         line.time_of("began")
-        for line in lines
-        if line.what in {"human_put", "human_deleted"} and line.fields["href"] == href
+        for line in here
+        if line.what == "human_begins" and (line.who, line.fields["began"]) not in refused
     ]
 
 
@@ -196,6 +199,15 @@ def _untold(told: Sequence[Told], evidence: Evidence) -> list[str]:
         f"{event.href} ({event.uid}) was told to nobody"
         for event in evidence.events
         if event.is_ours and event.uid not in known and not _touches(evidence.lines, event.href)
+    ]
+
+
+def _heard_in_vain(evidence: Evidence) -> list[str]:
+    """Appointments that were read out to a caller and that nobody ever confirmed."""
+    confirmed = {plan.uid for step, plan in evidence.steps if step.state is StepState.DONE}
+    heard = {line.fields["uid"]: line for line in evidence.lines if line.what == "heard"}
+    return [
+        f"{uid} was read out by {line.who}, and never confirmed" for uid, line in heard.items() if uid not in confirmed
     ]
 
 

@@ -73,10 +73,9 @@ class Human:
             return
         condition = {"If-Match": str(there.headers.get("ETag", "*"))}
         if verb == "delete":
-            began = time.time()
-            self.history.tell("human_begins", href=event.url.path)
-            if client.request(url, "DELETE", "", condition).status in {200, 204}:
-                self.history.tell("human_deleted", href=event.url.path, began=began)
+            began = self._begins(event.url.path)
+            status = client.request(url, "DELETE", "", condition).status
+            self._answered(status, "human_deleted", href=event.url.path, began=began)
             return
         calendar = icalendar.Calendar.from_ical(there.raw)
         for component in calendar.walk("VEVENT"):
@@ -89,18 +88,22 @@ class Human:
 
     def _write(self, client: caldav.DAVClient, url: str, data: str, condition: dict[str, str]) -> None:
         start, end = span_of(data)
-        began = time.time()
         path = caldav.lib.url.URL.objectify(url).path
-        self.history.tell("human_begins", href=path)
+        began = self._begins(path)
         answer = client.request(url, "PUT", data, {"Content-Type": "text/calendar; charset=utf-8", **condition})
-        if answer.status in {200, 201, 204}:
-            self.history.tell(
-                "human_put",
-                href=path,
-                began=began,
-                start=start,
-                end=end,
-            )
+        self._answered(answer.status, "human_put", href=path, began=began, start=start, end=end)
+
+    def _begins(self, path: str) -> float:
+        began = time.time()
+        self.history.tell("human_begins", href=path, began=began)
+        return began
+
+    def _answered(self, status: int, done: str, **fields: object) -> None:
+        """Write down what came of it; an error of the server's own says nothing about that."""
+        if status in {200, 201, 204}:
+            self.history.tell(done, **fields)
+        elif 400 <= status < 500:
+            self.history.tell("human_refused", status=status, href=fields["href"], began=fields["began"])
 
 
 def span_of(data: str) -> tuple[float, float]:

@@ -38,6 +38,12 @@ class RecordingStore(CaldavStore):
         self.history.tell("look_begins", calendar=calendar)
         return await super().within(calendar, start, end)
 
+    async def replace(self, href: str, data: str, etag: str) -> str:
+        self.history.tell("replace_begins", href=href)
+        etag = await super().replace(href, data, etag)
+        self.history.tell("replace_ended", href=href)
+        return etag
+
     async def delete(self, href: str, etag: str) -> None:
         self.history.tell("delete_begins", href=href)
         await super().delete(href, etag)
@@ -57,6 +63,8 @@ class Caller:
     async def talk(self, now: datetime) -> None:
         """One call: look at what one has, then book, move or cancel."""
         mine = await self.booking.appointments_of(self.number, now)
+        for item in mine:
+            self.history.tell("heard", uid=item.uid)
         verb = self.chance.choice(["book", "book", "move", "cancel"]) if mine else "book"
         if verb == "book" and len(mine) >= _MOST_EACH:
             verb = "move"

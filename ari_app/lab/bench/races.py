@@ -25,6 +25,7 @@ from ari_app.errors import LabError
 from ari_app.lab.bench.race_check import Evidence, FinalEvent, Verdict, judge
 from ari_app.lab.bench.race_history import History, read_histories
 from ari_app.lab.bench.race_humans import Human, span_of
+from ari_app.lab.bench.race_story import stories
 from ari_app.lab.bench.servers import CalendarServer, calendar_server, database_url, machine
 from ari_app.store import booking_journal, outbox
 from ari_app.store.database import Database
@@ -60,6 +61,8 @@ class Outcome:
     kills: int
     refused: int
     put_by_people: int
+    stories: tuple[str, ...] = ()
+    """Each violation with the history that belongs to it."""
 
     @property
     def is_ok(self) -> bool:
@@ -95,6 +98,11 @@ class Outcome:
 @click.option("--server", type=click.Choice(["radicale", "xandikos"]), default="radicale", show_default=True)
 @click.option("--store", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Seed of what everybody does.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where something was wrong: keep the histories, the servers' logs and what the calendars hold here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 def command(
     callers: int,
@@ -105,6 +113,7 @@ def command(
     server: str,
     store: str,
     seed: int,
+    keep: Path | None,
     as_json: bool,
 ) -> None:
     """Race for few openings, then check what was told against what the calendar holds.
@@ -114,9 +123,9 @@ def command(
     Example: ari-app bench races --callers 8 --workers 3 --humans 2 --seconds 60 --kill --json
     """
     race = Race(callers, workers, humans, seconds, kill, server, store, seed)
-    outcome = run_race(race, lambda text: click.echo(text, err=True))
-    for line in outcome.verdict.wrong[:50]:
-        click.echo(f"WRONG {line}", err=True)
+    outcome = run_race(race, lambda text: click.echo(text, err=True), keep=keep)
+    for line in outcome.stories:
+        click.echo(line if line.startswith(" ") else f"WRONG {line}", err=True)
     if as_json:
         shown = {"bench": "races", "ok": outcome.is_ok, "figures": outcome.figures(), "machine": machine()}
         click.echo(json.dumps(shown | {"race": asdict(race)}))
@@ -126,7 +135,7 @@ def command(
     sys.exit(0 if outcome.is_ok else 1)
 
 
-def run_race(race: Race, say: Callable[[str], None] = lambda _: None) -> Outcome:
+def run_race(race: Race, say: Callable[[str], None] = lambda _: None, *, keep: Path | None = None) -> Outcome:
     """Run one race in a folder of its own and judge it; raises LabError where a server doesn't start."""
     folder = Path(tempfile.mkdtemp(prefix="ari-app-race-"))
     folder.chmod(0o755)
@@ -139,7 +148,10 @@ def run_race(race: Race, say: Callable[[str], None] = lambda _: None) -> Outcome
             histories = folder / "history"
             histories.mkdir()
             kills = _run(race, server, settings_file, histories, say)
-            return asyncio.run(_judged(race, server, settings, histories, kills))
+            outcome = asyncio.run(_judged(race, server, settings, histories, kills))
+        if keep is not None and outcome.verdict.wrong:
+            _keep(folder, keep, outcome)
+        return outcome
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -168,6 +180,13 @@ def _run(race: Race, server: CalendarServer, config: Path, histories: Path, say:
             person.history.close()
         crew.stop()
     return crew.kills
+
+
+def _keep(folder: Path, keep: Path, outcome: Outcome) -> None:
+    """The evidence, for a reader: all but the database, whose journal is in the stories."""
+    target = keep / f"{outcome.race.server}-{datetime.now(ZONE):%Y%m%dT%H%M%S}"
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("postgres"), ignore_dangling_symlinks=True)
+    (target / "wrong.txt").write_text("\n".join(outcome.stories), "utf-8")
 
 
 class _Crew:
@@ -253,7 +272,8 @@ async def _judged(race: Race, server: CalendarServer, settings: Settings, histor
     evidence = Evidence(lines, events, [(step, from_payload(step.payload)) for step in steps], messages)
     refused = sum(line.what in {"refused", "changed"} for line in lines)
     put = sum(line.what == "human_put" for line in lines)
-    return Outcome(race, judge(evidence), kills, refused, put)
+    verdict = judge(evidence)
+    return Outcome(race, verdict, kills, refused, put, tuple(stories(evidence, verdict.wrong)))
 
 
 def _final_events(server: CalendarServer) -> list[FinalEvent]:
