@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import caldav
@@ -38,31 +39,38 @@ class ComposeLab(Lab):
     """The lab as seen from a container beside the others: its Asterisk has no console here, but ARI."""
 
     async def cli(self, instance: AsteriskInstance, command: str) -> str:
-        """`core show channels concise`, as far as a scenario reads it: a channel's name, then `!`."""
-        settings = load_settings(None)
-        async with AriClient(settings.ari, application="demo") as ari:
-            return "".join(f"{channel.name}!\n" for channel in await ari.channels())
+        """`core show channels concise`, as far as a scenario reads it: the channel's name, caller and bridge."""
+        async with AriClient(load_settings(None).ari, application="demo") as ari:
+            channels, bridges = await ari.channels(), await ari.bridges()
+        bridge_of = {channel: bridge.id for bridge in bridges for channel in bridge.channels}
+        lines = []
+        for channel in channels:
+            fields = [""] * 14
+            fields[0], fields[7], fields[12] = channel.name, channel.caller.number, bridge_of.get(channel.id, "")
+            lines.append("!".join(fields) + "\n")
+        return "".join(lines)
 
 
 async def play(names: Sequence[str]) -> list[Row]:
-    """The named demo calls, each from the same beginning."""
+    """The named demo calls, all at once."""
     lab, settings = _lab(), load_settings(None)
     _empty_calendars(settings, lab)
     await seed_calendars(lab.ports.caldav, lab.credentials["caldav"], date.today())  # noqa: DTZ011 - the container's day
     await lab.seed_customers()
     recogniser = await asyncio.to_thread(build_recogniser, settings)
     await asyncio.to_thread(RECORDINGS.mkdir, exist_ok=True)
-    rows = []
+    scenarios = [each for each in SCENARIOS if not names or each.name in names]
     try:
         async with PhoneBook.open(lab, recogniser) as phones:
-            for scenario in SCENARIOS:
-                if not names or scenario.name in names:
-                    _say(f"\n{scenario.name}: {scenario.about}")
-                    stage = Stage(lab, phones, settings, EVENTS, RECORDINGS, _say)
-                    rows.append(await _held(scenario.play(stage), scenario.name))
+            stages = {
+                each.name: Stage(lab, phones, settings, EVENTS, RECORDINGS, partial(_say, call=each.name))
+                for each in scenarios
+            }
+            return await asyncio.gather(
+                *(_held(scenario.play(stages[scenario.name]), scenario.name) for scenario in scenarios)
+            )
     finally:
         recogniser.close()
-    return rows
 
 
 async def killed() -> None:
@@ -95,8 +103,8 @@ def _empty_calendars(settings: Settings, lab: Lab) -> None:
                 event.delete()
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+def _say(line: str, call: str = "") -> None:
+    click.echo(f"{call:<8} {line}" if call else line, err=True)
 
 
 def main(arguments: list[str]) -> int:

@@ -8,7 +8,7 @@ import click
 
 from ari_app.errors import BadInput
 from ari_app.install.changes import Plan, apply_plan, plan_uninstall
-from ari_app.install.contents import PROGRAM, SETTINGS, Choices, plan
+from ari_app.install.contents import PROGRAM, RECOGNISER, SETTINGS, VOICE, Choices, plan
 from ari_app.install.pbx import detect
 
 HIDDEN = ("/home/", "/root/", "/tmp/")
@@ -115,6 +115,9 @@ def _next_steps(prefix: Path, kind: str) -> str:
             "  systemd-sysusers && systemctl daemon-reload",
             f"  edit {prefix / SETTINGS}: your business, your calendar",
             f"  edit {folder}/worker.env: the calendar's password",
+            f"  XDG_DATA_HOME=/var/lib/ari_app {_this_program()} models pull {RECOGNISER}",
+            f"  XDG_DATA_HOME=/var/lib/ari_app {_this_program()} models pull {VOICE}",
+            "  chown -R ari_app: /var/lib/ari_app",
             f"  {check}",
             "  systemctl enable --now ari-app-sentinel ari-app@1",
         ]

@@ -12,6 +12,9 @@ from ari_app.install.passwords import crypt_hash, new_password
 from ari_app.install.pbx import BROADCAST, Pbx
 from ari_app.install.sources import shipped, text_of
 
+RECOGNISER = "vosk-model-en-us-0.22-lgraph"
+VOICE = "en_GB-alba-medium"
+"""Models for people; the lab's, which are the default, are for tests."""
 PROGRAM = "/opt/ari_app/bin/ari-app"
 CONTEXTS = ("booking", "booking-plain", "handoff", "fallback", "closed")
 WORKER_ENV = "etc/ari_app/worker.env"
@@ -314,6 +317,10 @@ port = {choices.fastagi_port}
 extension = "{choices.extension}"
 allowed = ["{choices.extension}"]
 endpoints = {{ "{choices.extension}" = "{choices.device}" }}
+
+[speech]
+recogniser = "{RECOGNISER}"
+voice = "{VOICE}"
 
 [store]
 url = "sqlite:////var/lib/ari_app/ari_app.db"

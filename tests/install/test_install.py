@@ -12,6 +12,7 @@ from click.testing import Result
 
 from ari_app.config import load_settings
 from ari_app.errors import BadInput
+from ari_app.speech.models import known_model
 
 Install = Callable[..., Result]
 
@@ -117,6 +118,7 @@ def test_the_settings_can_be_loaded_and_point_at_this_pbx(stock: Path, install: 
     settings = load_settings(stock / "etc/ari_app/ari_app.toml", {})
     assert settings.ari.url == "http://127.0.0.1:9099/pbx"
     assert settings.handoff.endpoints == {"31": "PJSIP/desk"}
+    assert not any(known_model(name).is_lab_only for name in (settings.speech.recogniser, settings.speech.voice))
     assert "exten => 31,hint,PJSIP/desk" in (stock / "etc/asterisk/ari_app/handoff.conf").read_text("utf-8")
 
 

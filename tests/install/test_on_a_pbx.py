@@ -66,6 +66,8 @@ class OnPremises:
         return environ | {
             "ARI_APP_CALDAV__URL": f"http://127.0.0.1:{self.lab.ports.caldav}/",
             "ARI_APP_CALDAV__PASSWORD": self.lab.credentials["caldav"],
+            "ARI_APP_SPEECH__RECOGNISER": "lab-en-us",
+            "ARI_APP_SPEECH__VOICE": "en_US-lab-low",
             "ARI_APP_CONSOLE__PORT": str(self.lab.ports.console),
             "ARI_APP_STORE__URL": f"sqlite:///{self.lab.folder / 'ari_app.db'}",
             "ARI_APP_SENTINEL__SOCKET": str(self.lab.sentinel_socket),

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,29 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+
+
+def must(command: list[str], cwd: Path | None = None, **environ: str) -> None:
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, **environ}
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing but the installed wheel; the dependencies come from the tests' own environment."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    built = subprocess.run(
-        [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)], capture_output=True, text=True, check=False
-    )
-    assert built.returncode == 0, built.stderr[-2000:]
-    wheel = next(folder.glob("*.whl"))
-    target = folder / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True)
+    must([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)])
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path) -> Path:
+    """A folder with nothing but the installed wheel; the dependencies come from the tests' own environment."""
+    target = wheel.parent / "site"
+    must([*PIP, "install", "--no-deps", "--target", str(target), str(wheel)])
     return target
 
 
@@ -61,3 +73,19 @@ def test_the_database_migrates_from_the_wheel(site: Path, tmp_path: Path) -> Non
 def test_the_lab_says_that_it_needs_a_checkout(site: Path) -> None:
     result = run(site, "-c", "from ari_app.lab.places import checkout_dir; checkout_dir('calendar')")
     assert "runs from a checkout" in result.stderr
+
+
+def test_an_sdist_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    tools, built = tmp_path / "tools", tmp_path / "built"
+    must([*PIP, "install", "--target", str(tools), "hatchling>=1.27"])
+    hatch = [sys.executable, "-m", "hatchling", "build", "-d", str(built), "-t"]
+    must([*hatch, "sdist"], cwd=ROOT, PYTHONPATH=str(tools))
+    sdist = next(built.glob("*.tar.gz"))
+    must([*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", str(built), str(sdist)], PYTHONPATH=str(tools))
+    assert contents(next(built.glob("*.whl"))) == contents(wheel)
+
+
+def contents(wheel: Path) -> dict[str, int]:
+    """Each file's checksum; RECORD says the same once more."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {each.filename: each.CRC for each in archive.infolist() if not each.filename.endswith("RECORD")}
