@@ -140,10 +140,7 @@ end_engine() {
     step "the engine that was started here is stopped"
 }
 
-find_# A long command that a signal ends at once: the shell would wait for its end otherwise.
-patiently() { "$@" & wait $!; }
-
-compose() {
+find_compose() {
     if [[ -n "${COMPOSE:-}" ]]; then
         read -ra COMPOSE <<<"${COMPOSE[*]}"
     elif docker compose version >/dev/null 2>&1; then
