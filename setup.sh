@@ -43,7 +43,7 @@ install_packages() {
     local apt=("${become[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120)
     "${apt[@]}" update >>"$LOG" 2>&1 || detail "apt-get update failed; trying with the package lists that are there"
     if ! "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >>"$LOG" 2>&1; then
-        fail "apt-get couldn't install ${missing[*]}: $(cause '^E: ') (see $LOG; mend it, then run this again)"
+        fail "apt-get couldn't install ${missing[*]}: $(cause '^(dpkg: error processing|E: )') (see $LOG; mend it, then run this again)"
     fi
 }
 
