@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -235,6 +236,7 @@ def test_http_open_to_others_is_told(stock: Path, install: Install) -> None:
     assert "HTTP server listens at 0.0.0.0" in install(stock).output
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd isn't installed")
 def test_units_are_valid_and_hardened(stock: Path, install: Install, tmp_path: Path) -> None:
     program = tmp_path / "ari-app"
     program.write_text("#!/bin/sh\n", "utf-8")
@@ -248,3 +250,8 @@ def test_units_are_valid_and_hardened(stock: Path, install: Install, tmp_path: P
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert checked.returncode == 0, checked.stdout[-300:] + checked.stderr
+        verified = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
+        )
+        complaints = [line for line in verified.stderr.splitlines() if "ari-app" in line]  # other units may have theirs
+        assert (verified.returncode, complaints) == (0, [])
