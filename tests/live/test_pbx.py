@@ -125,7 +125,8 @@ async def raw_sip(lab: Lab) -> AsyncIterator[RawSip]:
 
 def complaints(instance: AsteriskInstance) -> list[str]:
     """WARNING and ERROR lines up to the end of the boot."""
-    boot, _, _ = instance.log.read_text("utf-8").partition("Asterisk Ready.")
+    boot, ready, _ = instance.log.read_text("utf-8").partition("Asterisk Ready.")
+    assert ready
     return [line for line in boot.splitlines() if re.search(r"\b(WARNING|ERROR)\[", line)]
 
 
