@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import time
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
@@ -203,6 +204,11 @@ class MediaLeg:
         """Go on after `pause`. Raises MediaClosed."""
         self._must_be_open()
         await self._send(self._protocol.resume(_now_s()))
+
+    async def level(self, factor: float) -> None:
+        """Play on `factor` times as loud, from the next frame on; nothing is lost or repeated. Raises MediaClosed."""
+        self._must_be_open()
+        await self._send(self._protocol.change_level(factor, _now_s()))
 
     async def status(self) -> Status:
         """Asterisk's own account of its queue. Raises MediaClosed, also when no answer comes."""
@@ -429,7 +435,7 @@ class MediaLeg:
 
 
 def _now_s() -> float:
-    return asyncio.get_running_loop().time()
+    return time.monotonic()
 
 
 def _settle(waiter: asyncio.Future[T], value: T) -> None:

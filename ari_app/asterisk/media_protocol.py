@@ -15,6 +15,9 @@ What was heard is known from marks of our own ("ticks"), one every 100 ms; betwe
 but never beyond the next tick that hasn't come back. Ticks also pace the sending: no more than `lead_frames` are
 ever on their way or in Asterisk's queue, so a flush is cheap and XOFF is far away.
 
+Loudness can change within what Asterisk already holds: it is taken back (STATUS, FLUSH_MEDIA), and what wasn't heard is
+sent again at the new level, at the same positions. That takes one exchange with Asterisk, less than a frame.
+
 Positions are counted in frames since the socket opened.
 """
 
@@ -43,6 +46,7 @@ from ari_app.asterisk.media_messages import (
     encode,
 )
 from ari_app.audio.frames import FRAME_BYTES, FRAME_S, PTIME_MS
+from ari_app.audio.loudness import faded
 from ari_app.errors import MediaClosed
 
 QUEUE_FRAMES = 1000
@@ -85,7 +89,7 @@ class _SentMark:
     name: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Flush:
     """A flush on its way: what was sent, and which marks were set, before it."""
 
@@ -93,6 +97,16 @@ class _Flush:
     serial: int
     unsent: tuple[str, ...]
     """Names of marks that never were sent."""
+    heard_frames: int | None = None
+    """Where an audio queue that was taken back before it already told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TakeBack:
+    """Audio on its way back from Asterisk's queue, to be sent again at another level."""
+
+    position: int
+    serial: int
 
 
 class MediaProtocol:
@@ -120,8 +134,14 @@ class MediaProtocol:
         self._since_tick = 0
         self._serial = 0
         self._marks: deque[_SentMark] = deque()
-        self._asked: deque[_Flush | None] = deque()
-        """What each STATUS to come is for: a flush, or (None) a plain question."""
+        self._asked: deque[_Flush | _TakeBack | None] = deque()
+        """What each STATUS to come is for: a flush, a change of level, or (None) a plain question."""
+        self._kept: deque[bytes] = deque(maxlen=lead_frames)
+        """The newest frames sent, as they were before the level was applied."""
+        self.level = 1.0
+        """Factor of what is sent from now on."""
+        self._level_now = 1.0
+        """Factor at the end of the frame sent last."""
 
     # From Asterisk
 
@@ -208,11 +228,43 @@ class MediaProtocol:
             is_buffering=bool(fields.get("bulk_media")),
             is_paused=bool(fields.get("media_paused")),
         )
-        flush = self._asked.popleft() if self._asked else None
-        return [status] if flush is None else self._confirm(flush, status.queue_frames, now_s)
+        asked = self._asked.popleft() if self._asked else None
+        match asked:
+            case _Flush():
+                return self._confirm(asked, status.queue_frames, now_s)
+            case _TakeBack():
+                return self._take_back(asked, status.queue_frames, now_s)
+            case None:
+                return [status]
+
+    def _take_back(self, asked: _TakeBack, queue_frames: int, now_s: float) -> list[MediaEvent]:
+        """Put what was not heard at the front of what is to be sent; a flush that came meanwhile drops it instead."""
+        heard = max(self._gone, asked.position - queue_frames)
+        flush = next((each for each in self._asked if isinstance(each, _Flush)), None)
+        if flush is not None:
+            flush.heard_frames = heard
+            return []
+        events: list[MediaEvent] = []
+        again: list[_SentMark] = []
+        while self._marks and self._marks[0].serial <= asked.serial:
+            mark = self._marks.popleft()
+            if mark.position > heard:
+                again.append(mark)
+            elif mark.name is not None:
+                events.append(MarkReached(mark.name))
+        frames = list(self._kept)[len(self._kept) - (asked.position - heard) :] if asked.position > heard else []
+        for position in range(asked.position, heard, -1):
+            while again and again[-1].position == position:
+                self._pending.appendleft(_Mark(again.pop().name))
+            self._pending.appendleft(frames[position - heard - 1])
+            self._kept.pop()
+        self._pending_frames += len(frames)
+        self.sent_frames = self._gone = heard
+        self._anchor = (heard, now_s)
+        return [*events, Progress(heard)]
 
     def _confirm(self, flush: _Flush, queue_frames: int, now_s: float) -> list[MediaEvent]:
-        heard = max(self._gone, flush.position - queue_frames)
+        heard = max(self._gone, flush.position - queue_frames if flush.heard_frames is None else flush.heard_frames)
         self.counters.frames_flushed += max(0, flush.position - heard)
         events: list[MediaEvent] = []
         while self._marks and self._marks[0].serial <= flush.serial:
@@ -267,8 +319,14 @@ class MediaProtocol:
         """Frames that may be sent now."""
         if not self.is_flowing:
             return 0
-        flushed = max((flush.position for flush in self._asked if flush is not None), default=0)
+        if self._is_coming_back:
+            return 0
+        flushed = max((flush.position for flush in self._asked if isinstance(flush, _Flush)), default=0)
         return max(0, self.lead_frames - (self.sent_frames - max(self._gone, flushed)))
+
+    @property
+    def _is_coming_back(self) -> bool:
+        return any(isinstance(each, _TakeBack) for each in self._asked)
 
     @property
     def is_idle(self) -> bool:
@@ -279,6 +337,8 @@ class MediaProtocol:
         """What may be sent now, as messages of whole frames and marks between them."""
         if self.played_frames(now_s) >= self.sent_frames:
             self._anchor = (self.sent_frames, now_s)
+        if self._is_coming_back:  # what comes back goes first
+            return []
         messages: list[Message] = []
         frames: list[bytes] = []
         room = self.room_frames
@@ -292,7 +352,8 @@ class MediaProtocol:
             elif not room:
                 break
             else:
-                frames.append(item)
+                frames.append(self._at_level(item))
+                self._kept.append(item)
                 room -= 1
                 self.sent_frames += 1
                 self._pending_frames -= 1
@@ -312,6 +373,17 @@ class MediaProtocol:
         self.counters.flushes += 1
         self._anchor = (self.played_frames(now_s), now_s)
         self._asked.append(_Flush(self.sent_frames, self._serial, unsent))
+        return [encode(Command.GET_STATUS), encode(Command.FLUSH_MEDIA)]
+
+    def change_level(self, factor: float, now_s: float) -> list[Message]:
+        """Play on `factor` times as loud as queued, what Asterisk holds included; the change takes one frame."""
+        if factor == self.level:
+            return []
+        self.level = factor
+        if self._is_coming_back or self.played_frames(now_s) >= self.sent_frames:
+            return []
+        self._anchor = (self.played_frames(now_s), now_s)
+        self._asked.append(_TakeBack(self.sent_frames, self._serial))
         return [encode(Command.GET_STATUS), encode(Command.FLUSH_MEDIA)]
 
     def ask_status(self) -> list[Message]:
@@ -334,7 +406,7 @@ class MediaProtocol:
     def abandon(self) -> list[MediaEvent]:
         """The socket is gone: every mark that was set will never be reached."""
         names = [mark.name for mark in self._marks if mark.name is not None]
-        names += [name for flush in self._asked if flush is not None for name in flush.unsent]
+        names += [name for flush in self._asked if isinstance(flush, _Flush) for name in flush.unsent]
         names += [item.name for item in self._pending if isinstance(item, _Mark) and item.name is not None]
         self._marks.clear()
         self._asked.clear()
@@ -350,6 +422,10 @@ class MediaProtocol:
         ceiling = min((mark.position for mark in self._marks), default=self.sent_frames)
         by_clock = position + int((now_s - at_s) / FRAME_S + 1e-6)
         return max(self._gone, position, min(ceiling, self.sent_frames, by_clock))
+
+    def _at_level(self, frame: bytes) -> bytes:
+        before, self._level_now = self._level_now, self.level
+        return frame if before == self.level == 1.0 else faded(frame, before, self.level)
 
     def _queue_frame(self, frame: bytes) -> None:
         self._pending.append(frame)

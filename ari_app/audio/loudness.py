@@ -66,6 +66,13 @@ def with_gain(audio: bytes, factor: float) -> bytes:
     return np.clip(scaled, -32768, 32767).astype("<i2").tobytes()
 
 
+def faded(frame: bytes, from_factor: float, to_factor: float) -> bytes:
+    """A frame whose level goes evenly from one factor to the other: a step would click."""
+    samples = samples_of(frame)
+    scaled = samples * np.linspace(from_factor, to_factor, len(samples), dtype=np.float32)
+    return np.clip(np.rint(scaled), -32768, 32767).astype("<i2").tobytes()
+
+
 def _between(before: tuple[float, float], after: tuple[float, float]) -> float:
     """The level where the excess over the margin is nil, between two thresholds."""
     share = -before[1] / (after[1] - before[1])

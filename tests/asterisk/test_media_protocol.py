@@ -199,6 +199,87 @@ def test_status_for_a_flush_and_a_plain_question_are_told_apart() -> None:
     assert [type(each) for each in protocol.feed(answer, 0.0)] == [mm.Flushed, mm.Progress]
 
 
+def numbered(count: int) -> bytes:
+    """Frames that say which they are: 100, 200, ... in each sample."""
+    return b"".join((100 * number).to_bytes(2, "little") * (FRAME_BYTES // 2) for number in range(1, count + 1))
+
+
+def last_sample(frame: bytes) -> int:
+    return int.from_bytes(frame[-2:], "little", signed=True)
+
+
+def test_level_changes_within_what_asterisk_holds_and_nothing_is_lost_or_repeated() -> None:
+    protocol, asterisk = mp.MediaProtocol(), Asterisk()
+    protocol.queue_audio(numbered(60))
+    protocol.queue_mark("end")
+    _, now_s = run(protocol, asterisk, 13, 0.0)
+    for message in protocol.change_level(0.5, now_s):
+        for answer in asterisk.take(message):
+            protocol.feed(answer, now_s)
+    _, now_s = run(protocol, asterisk, 10, now_s)
+    for message in protocol.change_level(1.0, now_s):
+        for answer in asterisk.take(message):
+            protocol.feed(answer, now_s)
+    seen, _ = run(protocol, asterisk, 40, now_s)
+    levels = [1.0] * 13 + [0.5] * 10 + [1.0] * 37
+    assert [last_sample(each) for each in asterisk.played] == [
+        round(100 * number * level) for number, level in enumerate(levels, start=1)
+    ]
+    assert mm.MarkReached("end") in seen
+    assert protocol.is_idle
+    assert protocol.sent_frames == 60
+
+
+def test_level_goes_evenly_within_one_frame() -> None:
+    protocol, asterisk = mp.MediaProtocol(), Asterisk()
+    protocol.queue_audio(numbered(20))
+    _, now_s = run(protocol, asterisk, 9, 0.0)
+    for message in protocol.change_level(0.0, now_s):
+        for answer in asterisk.take(message):
+            protocol.feed(answer, now_s)
+    run(protocol, asterisk, 2, now_s)
+    falling = [int.from_bytes(asterisk.played[9][at : at + 2], "little") for at in range(0, FRAME_BYTES, 2)]
+    assert falling == sorted(falling, reverse=True)
+    assert (falling[0], falling[-1]) == (1000, 0)
+    assert not any(asterisk.played[10])
+
+
+def test_flush_before_the_audio_has_come_back_drops_it_and_still_knows_what_was_heard() -> None:
+    protocol, asterisk = mp.MediaProtocol(), Asterisk()
+    protocol.queue_audio(FRAME * 60)
+    protocol.queue_mark("end")
+    _, now_s = run(protocol, asterisk, 13, 0.0)
+    messages = [*protocol.change_level(0.5, now_s), *protocol.flush(now_s)]
+    seen = [each for message in messages for answer in asterisk.take(message) for each in protocol.feed(answer, now_s)]
+    assert mm.Flushed(heard_frames=13) in seen
+    assert mm.MarkDropped("end") in seen
+    assert protocol.is_idle
+    assert protocol.outgoing(now_s) == []
+
+
+def test_nothing_is_sent_while_audio_comes_back() -> None:
+    protocol, asterisk = mp.MediaProtocol(), Asterisk()
+    protocol.queue_audio(FRAME * 10)
+    _, now_s = run(protocol, asterisk, 3, 0.0)
+    protocol.change_level(0.5, now_s)
+    protocol.queue_mark("later")
+    protocol.queue_audio(FRAME * 5)
+    assert protocol.outgoing(now_s) == []
+    protocol.feed(event("STATUS", queue_length=7), now_s)
+    asterisk.queue.clear()
+    seen, _ = run(protocol, asterisk, 14, now_s)
+    assert len(asterisk.played) == 15
+    assert mm.MarkReached("later") in seen
+
+
+def test_level_where_nothing_plays_asks_asterisk_for_nothing() -> None:
+    protocol = mp.MediaProtocol()
+    assert protocol.change_level(0.5, 0.0) == []
+    protocol.queue_audio(numbered(2))
+    [message] = [each for each in protocol.outgoing(0.0) if isinstance(each, bytes)]
+    assert last_sample(message) == 100
+
+
 def test_the_clock_fills_in_between_ticks_but_never_beyond_one_still_out() -> None:
     protocol, asterisk = mp.MediaProtocol(), Asterisk()
     protocol.queue_audio(FRAME * 100)
@@ -268,6 +349,7 @@ steps = st.lists(
         st.tuples(st.just("mark"), st.integers(0, 5)),
         st.tuples(st.just("end"), st.just(0)),
         st.tuples(st.just("flush"), st.just(0)),
+        st.tuples(st.just("level"), st.integers(0, 1)),
         st.tuples(st.just("xoff"), st.just(0)),
         st.tuples(st.just("xon"), st.just(0)),
     ),
@@ -305,6 +387,10 @@ def test_whatever_is_played_paused_and_flushed_the_account_is_true(
                 assert confirmed.heard_frames - flushed == played
                 flushed += protocol.sent_frames - confirmed.heard_frames
                 assert protocol.is_idle
+            case "level":
+                for message in protocol.change_level((0.2, 1.0)[amount], now_s):
+                    for answer in asterisk.take(message):
+                        seen += protocol.feed(answer, now_s)
             case _:
                 protocol.feed(event(f"MEDIA_{step.upper()}"), now_s)
         resolved += sum(isinstance(each, mm.MarkReached | mm.MarkDropped) for each in seen)
