@@ -216,13 +216,16 @@ class SpeechSettings(_Section):
 class TurnSettings(_Section):
     """When a turn ends, in seconds of audio."""
 
-    closed_silence_s: Seconds = 0.2
+    closed_silence_s: Seconds = 0.18
     complete_silence_s: Seconds = 0.35
     open_silence_s: Seconds = 0.7
     unfinished_silence_s: Seconds = 1.4
     no_input_s: Seconds = 7.0
     hold_on_s: Seconds = 60.0
     max_utterance_s: Seconds = 30.0
+    barge_in: Literal["yield", "stop"] = "yield"
+    """What the agent does when spoken over, until it knows whether it was more than an "okay": speak on, but low; or
+    be silent at once, which an "okay" then does, too. A question that "okay" answers is always stopped for it."""
     barge_in_speech_s: Seconds = 0.12
     slow_speaker_factor: float = Field(1.5, ge=1.0, le=4.0)
     shield_notice: bool = False

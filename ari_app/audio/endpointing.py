@@ -60,7 +60,7 @@ class EndReason(StrEnum):
 class EndpointLimits:
     """Seconds of audio."""
 
-    closed_silence_s: float = 0.2
+    closed_silence_s: float = 0.18
     complete_silence_s: float = 0.35
     answered_silence_s: float = 0.5
     """Half-way between the two that can be set."""

@@ -26,6 +26,7 @@ from ari_app.audio.endpointing import (
     TurnKind,
 )
 from ari_app.audio.frames import FRAME_S, SILENCE
+from ari_app.audio.look_ahead import LookAhead
 from ari_app.audio.sound import is_speechlike
 from ari_app.call.speaking import Speaking
 from ari_app.call.understanding import Understanding
@@ -57,6 +58,8 @@ FORGET_DB = 0.1
 """By so much a frame the level of the caller's speech is forgotten."""
 HELD_S = 0.8
 """After a shorter silence the agent speaks on where it was, after a longer one from the clause's beginning."""
+MAX_RESUMED = 1
+"""So often in a turn the agent goes on after words without a meaning; then it says that it hasn't understood."""
 UNKNOWN = "[unk]"
 
 TurnEvent = a.CallerSpoke | a.CallerPressed | a.CallerSilent
@@ -79,6 +82,8 @@ class _Turn:
     loud_frames: int = 0
     quiet_frames: int = 0
     """In a row."""
+    resumed: int = 0
+    """Times that the agent has gone on after it had been stopped for nothing."""
 
 
 @dataclass(slots=True)
@@ -112,6 +117,7 @@ class Listening:
     _is_between_speech: bool = False
     _keys: deque[str] = field(default_factory=lambda: deque(maxlen=32))
     _stable: StablePartial = field(default_factory=StablePartial)
+    _look_ahead: LookAhead = field(default_factory=LookAhead)
     _now_s: float = 0.0
     _speech_dbfs: float = -60.0
     _judged: str = ""
@@ -131,10 +137,8 @@ class Listening:
         expectation = listen.expectation
         kind = TurnKind.CLOSED if expectation.is_closed else TurnKind.OPEN
         turn = _Turn(listen, kind, asyncio.get_running_loop().create_future())
-        await self.stream.begin(self.understanding.phrases(expectation, self.clock.now()))
-        self._stable.begin()
-        self._judged, self._facts = "", PartialFacts()
-        self._barge_in.begin(is_shielded=self.mouth.is_shielded)
+        await self._begin_utterance(expectation)
+        self._barge_in.begin(is_shielded=self.mouth.is_shielded, yields=self._yields_to(expectation))
         self._turn = turn
         if self._is_between_speech and not self.mouth.is_speaking:
             self._endpointer.note_cut_off()
@@ -255,8 +259,9 @@ class Listening:
         is_faint = self._voice.chunk_dbfs >= FAINT_DBFS
         turn.loud_frames = turn.loud_frames + 1 if is_faint else 0
         turn.quiet_frames = 0 if is_faint or probability >= VOICE else turn.quiet_frames + 1
+        is_speech = probability >= SPEECH_OFF
         if turn.is_open:
-            self.stream.feed(frame)
+            self.stream.feed(self._look_ahead.take(frame, is_speech=is_speech))
             is_idle = not self._endpointer.is_started and not self._barge_in.is_paused
             if is_idle and turn.quiet_frames >= QUIET_FRAMES and not self._partial_text():
                 await self._begin_anew(turn)
@@ -264,7 +269,7 @@ class Listening:
         self._pre_roll.append(frame)
         if probability >= VOICE or (turn.loud_frames >= FAINT_FRAMES and not self.mouth.is_speaking):
             turn.is_open = True
-            self.stream.feed(b"".join(self._pre_roll))
+            self.stream.feed(self._look_ahead.take(b"".join(self._pre_roll), is_speech=is_speech))
             self._pre_roll.clear()
 
     # While the agent speaks
@@ -274,17 +279,18 @@ class Listening:
             self._barge_in.end_shield()
         heard = self._heard(turn) if turn.is_open else Heard.NOTHING
         is_like_speech = probability < 0.5 or is_speechlike(frame)
-        event = self._barge_in.push(probability, heard, is_speechlike=is_like_speech)
+        event = self._barge_in.push(
+            probability, heard, is_speechlike=is_like_speech, is_settled=not turn.is_open or self._is_settled()
+        )
         if event is None:
             return
         match event.kind:
-            case BargeInKind.PAUSE:
-                await self.mouth.hold()
+            case BargeInKind.YIELD | BargeInKind.PAUSE:
+                await (self.mouth.lower() if event.kind is BargeInKind.YIELD else self.mouth.hold())
                 metrics.BARGE_IN.observe(max(event.at_s - event.speech_start_s, 0.0))
-                self.note("barge_in", "pause")
+                self.note("barge_in", event.kind.value)
             case BargeInKind.TAKE:
                 turn.heard_clauses = await self.mouth.stop()
-                self.mouth.forget()
                 self.note("barge_in", "take", heard_clauses=str(turn.heard_clauses))
                 self._begin_endpointing(turn, speech_before_s=self._barge_in.speech_s)
             case BargeInKind.RESUME:
@@ -292,16 +298,30 @@ class Listening:
                 turn.is_endpointing = False
                 self.note("barge_in", "resume", paused_s=f"{event.paused_s:.2f}")
                 await self._begin_anew(turn)
-                if event.paused_s > HELD_S:
+                if self._yields_to(turn.listen.expectation):
+                    await self.mouth.lift()
+                elif event.paused_s > HELD_S:
                     await self.mouth.stop()
                     self.mouth.resume()
                 else:
                     await self.mouth.go_on()
 
+    def _yields_to(self, expectation: Expectation) -> bool:
+        """Whether the agent speaks on in a low voice until it knows what was said: not where "okay" is an answer."""
+        return self.turns.barge_in == "yield" and Slot.YES_NO not in expectation.slots
+
+    def _is_settled(self) -> bool:
+        return self._look_ahead.is_settled(self.stream.partial().audio_s)
+
     def _heard(self, turn: _Turn) -> Heard:
         text = self._partial_text()
         if not text:
             return Heard.NOTHING
+        if self._yields_to(turn.listen.expectation):
+            if self.understanding.is_backchannel(text):
+                return Heard.BACKCHANNEL
+            act = self.understanding.act_of_text(text, turn.listen.expectation, self.clock.now())
+            return Heard.NOTHING if act.is_empty else Heard.WORDS
         act = self.understanding.act_of_text(text, turn.listen.expectation, self.clock.now())
         if act.is_backchannel:
             return Heard.BACKCHANNEL
@@ -323,17 +343,24 @@ class Listening:
             case EndpointKind.STARTED:
                 pass
             case EndpointKind.NOISE:
-                await self._begin_anew(turn)
+                if turn.heard_clauses is not None and turn.resumed < MAX_RESUMED:
+                    await self._resume(turn)
+                else:
+                    await self._begin_anew(turn)
             case EndpointKind.NO_INPUT:
                 turn.result.set_result(a.CallerSilent(self.clock.now()))
             case EndpointKind.ENDED:
                 await self._end(turn, event)
 
     async def _begin_anew(self, turn: _Turn) -> None:
-        await self.stream.begin(self.understanding.phrases(turn.listen.expectation, self.clock.now()))
-        self._stable.begin()
-        self._judged, self._facts = "", PartialFacts()
+        await self._begin_utterance(turn.listen.expectation)
         turn.is_open = False
+
+    async def _begin_utterance(self, expectation: Expectation) -> None:
+        await self.stream.begin(self.understanding.phrases(expectation, self.clock.now()))
+        self._stable.begin()
+        self._look_ahead.begin()
+        self._judged, self._facts = "", PartialFacts()
 
     def _newest_facts(self, turn: _Turn) -> PartialFacts:
         text = self._partial_text()
@@ -352,6 +379,8 @@ class Listening:
                 )
                 if (self._facts.is_complete or self._facts.has_answer) and not self._facts.is_unfinished:
                     self.speculate(act)
+        if self._is_settled():
+            stable_s = max(stable_s, self._endpointer.limits.stable_s)
         return replace(self._facts, stable_s=stable_s)
 
     def _partial_text(self) -> str:
@@ -369,6 +398,11 @@ class Listening:
         act = self._understood(transcript, turn.listen.expectation)
         speech_s = max(event.speech_end_s - event.speech_start_s, 0.0)
         self._endpointer.note_words(len(transcript.text.split()), speech_s)
+        is_over_agent = turn.heard_clauses is not None
+        if is_over_agent and (act.is_empty or act.is_backchannel) and turn.resumed < MAX_RESUMED:
+            await self._resume(turn)
+            return
+        self.mouth.forget()
         self.gap = TurnGap(turn.kind.value, asked_s, event.wait_s)
         readings = " | ".join(
             f"{'list' if reading.is_phrase_list else 'free'} {reading.confidence:.2f} {reading.text}"
@@ -385,6 +419,15 @@ class Listening:
         )
         if not turn.result.done():
             turn.result.set_result(a.CallerSpoke(act, self.clock.now(), turn.heard_clauses))
+
+    async def _resume(self, turn: _Turn) -> None:
+        """What was said over the agent meant nothing: it goes on with the clause that was cut off."""
+        self.note("barge_in", "resume", heard_clauses=str(turn.heard_clauses))
+        turn.resumed += 1
+        turn.heard_clauses, turn.is_endpointing = None, False
+        await self._begin_anew(turn)
+        self._barge_in.begin(yields=self._yields_to(turn.listen.expectation))
+        self.mouth.resume()
 
     def _understood(self, transcript: Transcript, expectation: Expectation) -> CallerAct:
         return self.understanding.act(transcript, expectation, self.clock.now())

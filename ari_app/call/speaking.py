@@ -1,8 +1,8 @@
 """The mouth of one call: words in, audio to the media leg, clause by clause, and what the caller has really heard.
 
 A clause is rendered while the one before it plays, so there is no gap between them. `hold` silences the agent at once,
-`go_on` lets it speak on where it was. `stop` ends what is being heard and knows the clause it was in; `resume` goes on
-with that clause from its beginning, `forget` drops the rest.
+`go_on` lets it speak on where it was; `lower` and `lift` change its voice while it speaks. `stop` ends what is being
+heard and knows the clause it was in; `resume` goes on with that clause from its beginning, `forget` drops the rest.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from ari_app.speech.synthesiser import Synthesiser
 
 CLAUSES_AHEAD = 2
 """Clauses that stand in the leg's queue at a time: the one being heard and the next."""
+LOW = 0.125
+"""The agent's voice, lowered: 18 dB down, giving way plainly, and still there: nothing of it is lost."""
 HEARD_BUT_S = END_PAUSE_S + 0.08
 """A clause that was cut in the silence at its end was heard in full."""
 
@@ -98,12 +100,21 @@ class Speaking:
             self._is_held = False
             await self._leg.resume()
 
+    async def lower(self) -> None:
+        """Speak on in a low voice, from this moment. Idempotent."""
+        await self._leg.level(LOW)
+
+    async def lift(self) -> None:
+        """Speak on in the usual voice. Idempotent."""
+        await self._leg.level(1.0)
+
     async def stop(self) -> int:
         """Be silent at once; the number of clauses of this turn that were heard in full. Idempotent."""
         if not self._is_stopped and not self._idle.is_set():
             self._is_stopped = True
             await self._leg.flush()
             await self.go_on()
+            await self.lift()
             await self._take_heard()
             for clause in self._clauses:
                 clause.play = None

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ari_app.speech.recogniser import Reading, Transcript
 from ari_app.understanding.expectation import phrases
-from ari_app.understanding.interpreter import interpret, is_complete, is_unfinished
+from ari_app.understanding.interpreter import interpret, is_backchannel, is_complete, is_unfinished
 from ari_app.understanding.meaning import CallerAct, Expectation, Hypothesis, Vocabulary, Word
 
 
@@ -32,6 +32,10 @@ class Understanding:
     def is_unfinished(self, text: str) -> bool:
         """Whether the words ask for more to come."""
         return is_unfinished(text, self.locale)
+
+    def is_backchannel(self, text: str) -> bool:
+        """Whether the words are only "okay", "mm-hm" and the like."""
+        return is_backchannel(text, self.locale)
 
     def phrases(self, expectation: Expectation, now: datetime) -> list[str]:
         """The turn's phrase list for the recogniser."""

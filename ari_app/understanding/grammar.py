@@ -32,6 +32,7 @@ REQUIRED = (
     "unfinished",
     "services",
     "fillers",
+    "backchannels",
     "name_noise",
 )
 PROMPT_MARKS = (
@@ -84,6 +85,8 @@ class Grammar:
     unfinished: frozenset[str]
     """Last words after which more is to come."""
     fillers: frozenset[str]
+    backchannels: frozenset[str]
+    """What listeners say while others speak, and go on listening."""
     """Words that carry nothing."""
     pronouns: frozenset[str]
     from_words: frozenset[str]
@@ -223,6 +226,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         expect={str(k): tuple(map(str, v)) for k, v in data["expect"].items()},
         unfinished=frozenset(map(str, data["unfinished"])),
         fillers=frozenset(map(str, data["fillers"])),
+        backchannels=frozenset(map(str, data["backchannels"])),
         from_words=frozenset(map(str, data.get("from_words", ()))),
         to_words=frozenset(map(str, data.get("to_words", ()))),
         about_words=frozenset(map(str, data.get("about_words", ()))),

@@ -493,6 +493,16 @@ def _spoken_year(words: Sequence[str], grammar: Grammar, context: ReadingContext
     return str(max(found)[1]) if found else None
 
 
+# --- whether the caller says anything at all ---------------------------------------------------------------------
+
+
+def is_backchannel(text: str, locale: str = "en-GB") -> bool:
+    """Whether all that was said is "okay", "mm-hm" and the like: a listener's sounds where no answer was asked for."""
+    grammar = load_grammar(locale)
+    words = grammar.tokens(text).words
+    return bool(words) and all(word in grammar.backchannels for word in words)
+
+
 # --- whether the caller has finished ----------------------------------------------------------------------------
 
 

@@ -127,3 +127,66 @@ def test_limit_comes_from_the_settings():
     limits = BargeInLimits.from_settings(TurnSettings(barge_in_speech_s=0.3))
     events = run(BargeIn(limits), (0.5, 0.9, Heard.NOTHING))
     assert events[0].at_s == pytest.approx(0.3, abs=FRAME_S)
+
+
+def yielding(*stretches: tuple[float, float, Heard], speechlike: bool = True) -> list[BargeInEvent]:
+    barge_in = BargeIn(BargeInLimits())
+    barge_in.begin(yields=True)
+    return run(barge_in, *stretches, speechlike=speechlike)
+
+
+def test_agent_that_yields_lowers_its_voice_at_once_and_stops_for_words():
+    events = yielding((1.0, 0.0, Heard.NOTHING), (0.36, 0.95, Heard.NOTHING), (0.3, 0.9, Heard.WORDS))
+    assert kinds(events) == [BargeInKind.YIELD, BargeInKind.TAKE]
+    assert events[0].at_s == pytest.approx(1.0 + 0.08, abs=FRAME_S)
+    assert events[1].at_s == pytest.approx(1.0 + 0.4, abs=FRAME_S)
+
+
+def test_okay_only_lowers_the_voice():
+    events = yielding((0.5, 0.95, Heard.NOTHING), (0.3, 0.0, Heard.BACKCHANNEL))
+    assert kinds(events) == [BargeInKind.YIELD, BargeInKind.RESUME]
+
+
+def test_long_okay_only_lowers_the_voice():
+    events = yielding((0.4, 0.95, Heard.NOTHING), (0.4, 0.95, Heard.BACKCHANNEL), (0.3, 0.0, Heard.BACKCHANNEL))
+    assert kinds(events) == [BargeInKind.YIELD, BargeInKind.RESUME]
+
+
+@pytest.mark.parametrize(("length_s", "speechlike"), [(0.2, False), (0.4, False), (2.0, False), (0.3, True)])
+def test_cough_or_hum_only_lowers_the_voice(length_s, speechlike):
+    events = yielding((length_s, 0.9, Heard.NOTHING), (1.0, 0.0, Heard.NOTHING), speechlike=speechlike)
+    assert kinds(events) == [BargeInKind.YIELD, BargeInKind.RESUME]
+
+
+def test_words_that_a_recogniser_makes_of_a_cough_do_not_stop_an_agent_that_yields():
+    stretches = ((0.5, 0.9, Heard.NOTHING), (0.3, 0.9, Heard.WORDS), (1.2, 0.0, Heard.WORDS))
+    assert kinds(yielding(*stretches, speechlike=False)) == [BargeInKind.YIELD, BargeInKind.RESUME]
+
+
+def test_first_guess_at_a_short_word_does_not_stop_an_agent_that_yields():
+    events = yielding((0.3, 0.9, Heard.WORDS), (0.3, 0.0, Heard.BACKCHANNEL))
+    assert kinds(events) == [BargeInKind.YIELD, BargeInKind.RESUME]
+
+
+def test_short_word_stops_an_agent_that_yields_once_it_is_over():
+    events = yielding((0.24, 0.9, Heard.NOTHING), (0.3, 0.0, Heard.WORDS))
+    assert kinds(events) == [BargeInKind.YIELD, BargeInKind.TAKE]
+    assert events[1].at_s == pytest.approx(0.24 + 0.1, abs=FRAME_S)
+
+
+def test_agent_that_yields_speaks_up_only_when_the_recogniser_has_said_its_last():
+    barge_in = BargeIn(BargeInLimits())
+    barge_in.begin(yields=True)
+    run(barge_in, (0.3, 0.9, Heard.NOTHING))
+    assert [barge_in.push(0.0, is_settled=False) for _ in range(30)] == [None] * 30
+    event = barge_in.push(0.0, Heard.WORDS, is_settled=True)
+    assert event is not None
+    assert event.kind is BargeInKind.TAKE
+
+
+def test_recogniser_that_never_answers_does_not_keep_the_voice_low():
+    barge_in = BargeIn(BargeInLimits())
+    barge_in.begin(yields=True)
+    run(barge_in, (0.3, 0.9, Heard.NOTHING))
+    events = [barge_in.push(0.0, is_settled=False) for _ in range(60)]
+    assert [event.kind for event in events if event] == [BargeInKind.RESUME]

@@ -252,7 +252,7 @@ def test_remaining_time_lets_the_answer_be_prepared():
     endpointer = begun(TurnKind.CLOSED)
     assert endpointer.remaining_s is None
     run(endpointer, (0.5, 0.9, ANSWER), (0.1, 0.0, ANSWER))
-    assert endpointer.remaining_s == pytest.approx(0.1, abs=FRAME_S)
+    assert endpointer.remaining_s == pytest.approx(LIMITS.closed_silence_s - 0.1, abs=FRAME_S)
     run(endpointer, (0.2, 0.0, ANSWER))
     assert endpointer.remaining_s is None
 

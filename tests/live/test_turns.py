@@ -90,6 +90,27 @@ async def test_okay_and_a_hum_do_not_take_the_turn(turns: Turns):
     assert turns.texts("caller") == []
 
 
+async def test_agent_gives_way_at_once_and_okay_does_not_silence_it(turns: Turns):
+    call, heard = turns.call, turns.call.handset.heard
+    spoken = await call.play(await render("okay", EASY_VOICE))
+    usual_dbfs = heard.loudest_dbfs(spoken.began_s - 1.0, spoken.began_s)
+    low_dbfs = heard.loudest_dbfs(spoken.began_s + 0.3, spoken.ended_s)
+    assert -60.0 < low_dbfs < usual_dbfs - 10.0
+    await asyncio.sleep(1.0)
+    assert heard.loudest_dbfs(spoken.ended_s + 0.4, time.monotonic()) > usual_dbfs - 6.0
+    assert turns.texts("barge_in") == ["yield", "resume"]
+
+
+async def test_talk_without_a_meaning_stops_the_agent_which_then_goes_on_with_its_clause(turns: Turns):
+    babble = await render("lorem ipsum dolor sit amet", EASY_VOICE)
+    await turns.call.play(babble[::-1][1:] + b"\0")
+    await asyncio.sleep(0.5)
+    greeting = await turns.call.hear(silence_s=1.5, within_s=20.0)
+    assert "how can i" in greeting.text or "what can i" in greeting.text
+    assert turns.texts("barge_in")[-2:] == ["take", "resume"]
+    assert turns.texts("caller") == []
+
+
 async def test_key_stops_the_agent_and_is_the_answer(turns: Turns):
     await turns.call.press("1")
     await turns.asked("ask.service")
