@@ -258,11 +258,12 @@ class Line:
         noise_dbfs: float | None = None,
         variables: Mapping[str, str] | None = None,
         on_ringing: Callable[[], None] | None = None,
+        through: int | None = None,
     ) -> Call:
         """Dial and wait for the answer; raises CallFailed.
 
         `caller_id` counts on the trunk only ("+447700900123" or `"Jane" <+447700900123>`): a phone has its own.
-        `codec`: ulaw, alaw, g722 or opus. Cancelling hangs up.
+        `codec`: ulaw, alaw, g722 or opus. `through`: the SIP port of a `LossyLine`. Cancelling hangs up.
         """
         return await self.book._dial(
             self,
@@ -273,6 +274,7 @@ class Line:
             noise_dbfs=noise_dbfs,
             variables=variables,
             on_ringing=on_ringing,
+            through=through,
         )
 
     async def ringing(self, within_s: float = 20.0) -> Ringing:
@@ -382,12 +384,15 @@ class PhoneBook:
         noise_dbfs: float | None,
         variables: Mapping[str, str] | None,
         on_ringing: Callable[[], None] | None,
+        through: int | None,
     ) -> Call:
         channel_id = f"call-{uuid.uuid4().hex[:12]}"
 
         async def connect() -> None:
             await self.ari.originate(
-                f"PJSIP/{extension}@{line.name}",
+                f"PJSIP/{extension}@{line.name}"
+                if through is None
+                else f"PJSIP/{line.name}/sip:{extension}@{LOOPBACK}:{through}",
                 channel_id=channel_id,
                 app_args="out",
                 caller_id=caller_id,

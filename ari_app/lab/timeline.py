@@ -6,6 +6,7 @@ that the jitter of reading them doesn't move a sample.
 """
 
 import array
+import math
 import sys
 from dataclasses import dataclass, field
 
@@ -76,6 +77,17 @@ class Timeline:
                 if peaks[index] > floor:
                     return end_s
         return None
+
+    def loudest_dbfs(self, since_s: float, until_s: float) -> float:
+        """Level of the loudest sample in this stretch; -120 for silence."""
+        peaks = [
+            peak
+            for run, of_run in zip(self.runs, self.peaks, strict=True)
+            for index, peak in enumerate(of_run)
+            if since_s <= run.origin_s + index * FRAME_S < until_s
+        ]
+        loudest = max(peaks, default=0)
+        return 20 * math.log10(loudest / 32768) if loudest else -120.0
 
     def audio(self, since_s: float, until_s: float) -> bytes:
         """s16le mono 16 kHz of exactly this stretch, silence where nothing came."""

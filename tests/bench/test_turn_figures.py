@@ -2,8 +2,16 @@
 
 import pytest
 
-from ari_app.lab.bench.turn_caller import Measured, MeasuredTurn, Prompt
-from ari_app.lab.bench.turn_figures import CapacityPoint, breakdown, capacity, quantile, ratios, turn_figures
+from ari_app.lab.bench.turn_caller import Measured, MeasuredTurn, Prompt, SpokenOver
+from ari_app.lab.bench.turn_figures import (
+    CapacityPoint,
+    breakdown,
+    capacity,
+    quantile,
+    ratios,
+    stopped_by,
+    turn_figures,
+)
 from ari_app.lab.bench.turn_log import STEPS, Breakdown
 
 
@@ -51,3 +59,21 @@ def test_capacity_is_the_largest_number_below_which_all_hold():
 def test_ratio_says_how_much_longer_the_plain_way_takes():
     assert ratios({"closed_p50_s": 0.5, "open_p50_s": None}, {"closed_p50_s": 1.5})["closed_p50"] == 3.0
     assert ratios({"closed_p50_s": 0.5}, {})["open_p50"] is None
+
+
+def test_murmur_stops_the_agent_when_it_makes_a_hole_or_takes_the_turn():
+    measured = Measured(
+        spoken_over=[
+            SpokenOver("okay", Prompt(("a",), 1.05)),
+            SpokenOver("okay", Prompt(("a",), 1.15)),
+            SpokenOver("cough", None),
+            SpokenOver("mm-hm", Prompt(("a",), 1.0)),
+        ]
+    )
+    figures = turn_figures(measured, lambda _texts: 1.0)
+    assert (figures["false_stops"], figures["backchannels"]) == (2, 4)
+    assert stopped_by(measured, lambda _texts: 1.0) == {
+        "cough": "1 of 1 (taken)",
+        "mm-hm": "0 of 1 (0.00)",
+        "okay": "1 of 2 (0.05 0.15)",
+    }

@@ -14,8 +14,10 @@ from sqlalchemy import select
 
 from ari_app.errors import LabError
 from ari_app.lab.bench.turn_log import Breakdown, CallLog
-from ari_app.lab.bench.turn_script import BACKCHANNEL, CUT_IN, Script
+from ari_app.lab.bench.turn_script import CUT_IN, Script
+from ari_app.lab.murmurs import murmur
 from ari_app.lab.phone import Call, CallFailed, Line, NothingHeard
+from ari_app.lab.timeline import SOUND_DBFS
 from ari_app.lab.voices import render
 from ari_app.store.database import Database
 from ari_app.store.schema import calls
@@ -25,7 +27,8 @@ QUESTION_OVER_S = 0.55
 ANSWER_WITHIN_S = 8.0
 CUT_IN_AFTER_S = (1.2, 2.0, 2.8, 3.6)
 LOG_LATE_S = 1.0
-HESITATION_S = 0.6
+LOWER_DB = 14.0
+"""The agent has given way when it stays so far below its loudest of the second before, or is silent."""
 MAX_TURNS = 16
 NUMBER = "+44207946{:04d}"
 FIRST_NUMBER = 1000
@@ -51,6 +54,15 @@ class Prompt:
     sounded_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class SpokenOver:
+    """A prompt that a murmur went into."""
+
+    murmur: str
+    prompt: Prompt | None
+    """None where the agent gave its turn away for it."""
+
+
 @dataclass(slots=True)
 class Measured:
     """What the callers went through, together."""
@@ -59,12 +71,10 @@ class Measured:
     prompts: list[Prompt] = field(default_factory=list)
     barge_ins_s: list[float] = field(default_factory=list)
     """From the caller's first sample to the agent's last, at the caller's ear."""
+    yields_s: list[float] = field(default_factory=list)
+    """From the caller's first sample to the agent's last at its usual level."""
     cut_ins_ignored: int = 0
-    backchannels: int = 0
-    false_stops: int = 0
-    """Times that an "okay" took the turn, or silenced the agent for longer than HESITATION_S."""
-    hesitations_s: list[float] = field(default_factory=list)
-    """How long the agent fell silent for an "okay", then spoke on where it was."""
+    spoken_over: list[SpokenOver] = field(default_factory=list)
     unanswered: int = 0
     untold: int = 0
     """Turns whose log entries could not be told apart."""
@@ -82,6 +92,7 @@ class TurnCaller:
     database: Database
     events: Path
     codec: str
+    through: int | None
     measured: Measured
     next_number: Callable[[], int]
     until_s: float
@@ -96,7 +107,7 @@ class TurnCaller:
                 await asyncio.sleep(0.5)
 
     async def _one_call(self, script: Script, number: str) -> None:
-        call = await self.line.call("700", caller_id=number, codec=self.codec)
+        call = await self.line.call("700", caller_id=number, codec=self.codec, through=self.through)
         self.measured.calls += 1
         try:
             log = CallLog(self.events / f"{await self._call_id(number)}.jsonl")
@@ -121,11 +132,20 @@ class TurnCaller:
             cut_in = await self._cut_in(call, script, began_s)
             began_s = await self._answered(call, log, *cut_in) or began_s
         else:
-            await self._say_okay(call, log, script, began_s)
+            await self._murmur(call, log, script, began_s)
+        if not script.is_short:
+            await self._book(call, log, script, began_s)
+        else:
+            self.measured.completed += 1
+
+    async def _book(self, call: Call, log: CallLog, script: Script, began_s: float) -> None:
+        """Answer questions until the agent says goodbye."""
         for _ in range(MAX_TURNS):
+            if time.monotonic() > self.until_s:  # with fewer calls than were asked for nothing is to be measured
+                break
             over_s = await call.silence(began_s, for_s=QUESTION_OVER_S, within_s=40.0)
             question = await self._asked(log, since_s=began_s)
-            if call.ended.is_set() or log.is_over:
+            if call.ended.is_set() or log.is_over or question.startswith("goodbye"):
                 break
             self._keep_prompt(log, began_s, over_s)
             words = script.answer(question)
@@ -164,25 +184,29 @@ class TurnCaller:
         after_s = CUT_IN_AFTER_S[script.number // 2 % len(CUT_IN_AFTER_S)]
         await asyncio.sleep(max(0.0, began_s + after_s - time.monotonic()))
         spoken = await call.play(await render(CUT_IN, script.voice))
-        stopped_s = call.handset.heard.last_sound_s(spoken.began_s) or spoken.began_s
+        heard = call.handset.heard
+        usual_dbfs = heard.loudest_dbfs(spoken.began_s - 1.0, spoken.began_s) - LOWER_DB
+        stopped_s = heard.last_sound_s(spoken.began_s) or spoken.began_s
+        yielded_s = heard.last_sound_s(spoken.began_s, dbfs=max(usual_dbfs, SOUND_DBFS)) or spoken.began_s
+        self.measured.yields_s.append(yielded_s - spoken.began_s)
         if stopped_s > spoken.ended_s - 0.1:
             self.measured.cut_ins_ignored += 1
         else:
             self.measured.barge_ins_s.append(stopped_s - spoken.began_s)
         return spoken.began_s, spoken.ended_s
 
-    async def _say_okay(self, call: Call, log: CallLog, script: Script, began_s: float) -> None:
-        """Say "okay" into the greeting, and see whether the agent goes on undisturbed."""
+    async def _murmur(self, call: Call, log: CallLog, script: Script, began_s: float) -> None:
+        """Murmur into the greeting, and keep how long it sounded: a hole in it makes it longer."""
         await asyncio.sleep(max(0.0, began_s + 1.5 - time.monotonic()))
-        spoken = await call.play(await render(BACKCHANNEL, script.voice))
-        await asyncio.sleep(1.5)
-        log.refresh()
+        spoken = await call.play(await murmur(script.murmur, script.voice))
+        over_s = await call.silence(began_s, for_s=QUESTION_OVER_S, within_s=40.0)
+        await self._asked(log, since_s=began_s)
         wall_s = time.time() - time.monotonic()
-        self.measured.backchannels += 1
-        seen = log.between("barge_in", spoken.began_s + wall_s, spoken.ended_s + 1.5 + wall_s)
-        self.measured.hesitations_s += [each.number("paused_s") for each in seen if each.text == "resume"]
-        if any(each.text == "take" or each.number("paused_s") > HESITATION_S for each in seen):
-            self.measured.false_stops += 1
+        seen = log.between("barge_in", spoken.began_s + wall_s, spoken.ended_s + 2.0 + wall_s)
+        said = log.between("agent", began_s + wall_s - 1.0, over_s + wall_s)
+        is_taken = any(each.text == "take" for each in seen)
+        prompt = None if is_taken else Prompt(tuple(each.text for each in said), over_s - began_s)
+        self.measured.spoken_over.append(SpokenOver(script.murmur, prompt))
 
     async def _asked(self, log: CallLog, *, since_s: float) -> str:
         """The question that was put, once the log has it."""

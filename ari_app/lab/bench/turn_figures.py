@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from ari_app.lab.bench.turn_caller import Measured, MeasuredTurn
+from ari_app.lab.bench.turn_caller import Measured, MeasuredTurn, Prompt, SpokenOver
 from ari_app.lab.bench.turn_log import STEPS
 
+HOLE_S = 0.1
+"""A murmur that makes a longer hole than this in what the agent says has stopped it."""
 CLIPPED_S = 0.08
 """A prompt that sounded shorter than it is by more than this was clipped; longer: torn."""
 TORN_S = 0.12
@@ -35,14 +37,14 @@ def turn_figures(measured: Measured, lengths_s: LengthOf) -> Figures:
         figures[f"{kind}_turns"] = len(found)
     differences = [prompt.sounded_s - lengths_s(prompt.texts) for prompt in measured.prompts]
     return figures | {
+        "yield_p50_s": quantile(measured.yields_s, 0.5),
+        "yield_p95_s": quantile(measured.yields_s, 0.95),
         "barge_in_p50_s": quantile(measured.barge_ins_s, 0.5),
         "barge_in_p95_s": quantile(measured.barge_ins_s, 0.95),
         "barge_ins": len(measured.barge_ins_s),
         "barge_ins_ignored": measured.cut_ins_ignored,
-        "false_stops": measured.false_stops,
-        "backchannels": measured.backchannels,
-        "hesitations": len(measured.hesitations_s),
-        "hesitation_p50_s": quantile(measured.hesitations_s, 0.5),
+        "false_stops": sum(is_stopped(each, lengths_s) for each in measured.spoken_over),
+        "backchannels": len(measured.spoken_over),
         "prompts": len(differences),
         "prompts_clipped": sum(difference < -CLIPPED_S for difference in differences),
         "prompts_torn": sum(difference > TORN_S for difference in differences),
@@ -52,6 +54,26 @@ def turn_figures(measured: Measured, lengths_s: LengthOf) -> Figures:
         "calls_completed": measured.completed,
         "calls_failed": len(measured.failed),
     }
+
+
+def is_stopped(over: SpokenOver, lengths_s: LengthOf) -> bool:
+    """Whether the agent gave its turn away for a murmur, or fell silent for it so that it can be heard."""
+    return over.prompt is None or hole_s(over.prompt, lengths_s) > HOLE_S
+
+
+def hole_s(prompt: Prompt, lengths_s: LengthOf) -> float:
+    """By how much it sounded longer than it is."""
+    return prompt.sounded_s - lengths_s(prompt.texts)
+
+
+def stopped_by(measured: Measured, lengths_s: LengthOf) -> dict[str, str]:
+    """By the murmur: how many of how many stopped the agent, and what each did: s of silence, or the turn taken."""
+    found = {}
+    for name in sorted({each.murmur for each in measured.spoken_over}):
+        of_name = [each for each in measured.spoken_over if each.murmur == name]
+        holes = ["taken" if each.prompt is None else f"{hole_s(each.prompt, lengths_s):.2f}" for each in of_name]
+        found[name] = f"{sum(is_stopped(each, lengths_s) for each in of_name)} of {len(of_name)} ({' '.join(holes)})"
+    return found
 
 
 def breakdown(turns: Sequence[MeasuredTurn]) -> dict[str, dict[str, float]]:

@@ -13,6 +13,7 @@ from ari_app.errors import LabError
 from ari_app.lab.bench.scrape import Sample, change, over, scrape
 from ari_app.lab.bench.turn_caller import Measured, TurnCaller
 from ari_app.lab.bench.usage import Usage, machine_cpu_s, usage_of
+from ari_app.lab.lossy_line import LossyLine
 from ari_app.lab.phone import PhoneBook
 from ari_app.lab.runtime import Lab
 from ari_app.store.database import Database
@@ -33,7 +34,11 @@ class Plan:
     calls: int
     seconds: float
     codec: str = "ulaw"
+    loss: float = 0.0
+    """Share of RTP packets that is lost, each way."""
     is_baseline: bool = False
+    barge_in: str = "yield"
+    """The worker's setting turns.barge_in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ async def run(lab: Lab, plan: Plan, events: Path, numbers: "itertools.count[int]
         "ARI_APP_LAB__EVENTS_DIR": str(events),
         "ARI_APP_WORKER__CAPACITY": "100",
         "ARI_APP_SMS__GATEWAY": "none",
+        "ARI_APP_TURNS__BARGE_IN": plan.barge_in,
         "ARI_APP_TURNS__BASELINE": str(plan.is_baseline).lower(),
     }
     await lab.start_worker(1, environ=environ)
@@ -82,11 +88,14 @@ async def _talk(
     metrics_url = f"http://127.0.0.1:{lab.ports.console}/metrics"
     roots = {name: record.pid for name, record in lab.processes.running().items()} | {"bench": os.getpid()}
     measured = Measured()
-    async with PhoneBook.open(lab) as phones:
+    async with PhoneBook.open(lab) as phones, LossyLine.open(loss=plan.loss, pbx_port=lab.ports.sip) as lossy:
+        through = lossy.port if plan.loss else None
         before, used, cores = await scrape(metrics_url), usage_of(roots), machine_cpu_s()
         until_s = time.monotonic() + plan.seconds
         callers = [
-            TurnCaller(phones.line("trunk"), database, events, plan.codec, measured, lambda: next(numbers), until_s)
+            TurnCaller(
+                phones.line("trunk"), database, events, plan.codec, through, measured, lambda: next(numbers), until_s
+            )
             for _ in range(plan.calls)
         ]
         async with asyncio.TaskGroup() as group, asyncio.timeout(plan.seconds + ROUND_UP_S):
@@ -97,6 +106,8 @@ async def _talk(
         after = await scrape(metrics_url)
         spent = _difference(used, usage_of(roots))
     report(f"{plan.calls} at once: {measured.calls} calls, {len(measured.turns)} turns measured")
+    if plan.loss:
+        report(f"{lossy.losses.dropped} of {lossy.losses.packets} packets lost on the way")
     return Run(plan, measured, spent, busy / max(busy + idle, 1e-9), before, after)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ari_app.lab.murmurs import MURMURS
 from ari_app.lab.voices import EASY_VOICE, render
 
 VOICES = (EASY_VOICE, "espeak:en-gb+f2", "flite:rms", "flite:slt")
@@ -12,7 +13,6 @@ _SERVICES = ("a check up", "a dental cleaning")
 _TASKS = ("i would like to book an appointment", "an appointment please", "i need an appointment")
 
 CUT_IN = "i would like to book an appointment"
-BACKCHANNEL = "okay"
 
 _FIXED: Mapping[str, tuple[str, ...]] = {
     "time_which": ("the first one",),
@@ -41,8 +41,17 @@ class Script:
 
     @property
     def does_cut_in(self) -> bool:
-        """Every other caller speaks over the greeting; the others say "okay" into it."""
-        return self.number % 2 == 0
+        """Half of the callers speak over the greeting; the others only murmur into it."""
+        return self.number // 2 % 2 == 0
+
+    @property
+    def is_short(self) -> bool:
+        """Every other caller hangs up after that, so that many interruptions are measured."""
+        return self.number % 2 == 1
+
+    @property
+    def murmur(self) -> str:
+        return MURMURS[self.number // 4 % len(MURMURS)]
 
     def answer(self, text_id: str) -> str | None:
         """What is said to the question with this text; None: there is nothing to say, the call is given up."""
@@ -81,7 +90,7 @@ async def rehearse() -> None:
         *_SERVICES,
         *_TASKS,
         CUT_IN,
-        BACKCHANNEL,
+        *MURMURS,
         *(each for said in _FIXED.values() for each in said),
     }
     for voice in VOICES:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from ari_app.lab.bench.turn_figures import (
     by_question,
     capacity,
     ratios,
+    stopped_by,
     turn_figures,
 )
 from ari_app.lab.bench.turn_run import Plan, Report, Run, health, run
@@ -36,7 +37,7 @@ from ari_app.speech.factory import build_synthesiser
 from ari_app.speech.piper_synthesiser import PiperSynthesiser
 
 LADDER = (4, 8, 12, 16, 20, 24, 28, 32)
-LADDER_SECONDS = 40.0
+LADDER_SECONDS = 55.0
 OURS = ("worker-1", "pbx", "calendar", "sentinel")
 """Processes of the answering side; the rest plays the callers."""
 
@@ -47,6 +48,7 @@ class Result:
 
     main: Run
     figures: Figures
+    stopped_by: dict[str, str]
     baseline: Run | None = None
     baseline_figures: Figures = field(default_factory=dict)
     ladder: list[CapacityPoint] = field(default_factory=list)
@@ -62,18 +64,30 @@ class Result:
 @click.option("--calls", default=1, show_default=True, type=click.IntRange(1, 64), help="Calls at once.")
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(10, 600), help="How long.")
 @click.option("--codec", type=click.Choice(["ulaw", "alaw", "g722", "opus"]), default="ulaw", show_default=True)
+@click.option("--loss", default=0.0, show_default=True, type=click.FloatRange(0, 50), help="Percent of packets lost.")
+@click.option("--barge-in", type=click.Choice(["yield", "stop"]), default="yield", show_default=True, help="Setting.")
 @click.option("--baseline", is_flag=True, help="Run the plain way beside it: fixed silence, no cache; gives ratios.")
 @click.option("--find-capacity", is_flag=True, help="Raise the calls until closed p95 passes 1 s or anything is lost.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw distribution and capacity curve.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 def command(
-    calls: int, seconds: float, codec: str, baseline: bool, find_capacity: bool, plot: Path | None, as_json: bool
+    calls: int,
+    seconds: float,
+    codec: str,
+    loss: float,
+    barge_in: str,
+    baseline: bool,
+    find_capacity: bool,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
     """Measure each turn from the caller's last sample to the agent's first, both at the caller's phone.
 
     Example: ari-app bench turns --calls 4 --codec ulaw --json --plot turns.png
     """
-    result = asyncio.run(_bench(Plan(calls, seconds, codec), baseline, find_capacity, _say))
+    result = asyncio.run(
+        _bench(Plan(calls, seconds, codec, loss / 100, barge_in=barge_in), baseline, find_capacity, _say)
+    )
     if plot is not None:
         from ari_app.lab.bench.turn_plot import draw
 
@@ -95,9 +109,9 @@ async def _bench(plan: Plan, with_baseline: bool, with_capacity: bool, report: R
             lengths = _Lengths(lab)
             try:
                 main = await run(lab, plan, folder / "main", numbers, report)
-                result = Result(main, _figures(main, lengths))
+                result = Result(main, _figures(main, lengths), stopped_by(main.measured, lengths.of))
                 if with_baseline:
-                    plain = Plan(plan.calls, plan.seconds, plan.codec, is_baseline=True)
+                    plain = replace(plan, is_baseline=True)
                     result.baseline = await run(lab, plain, folder / "baseline", numbers, report)
                     result.baseline_figures = _figures(result.baseline, lengths)
                 if with_capacity:
@@ -116,7 +130,9 @@ async def _ladder(
     """More and more calls, until a step doesn't hold."""
     points: list[CapacityPoint] = []
     for calls in LADDER:
-        step = await run(lab, Plan(calls, LADDER_SECONDS, plan.codec), folder / f"ladder-{calls}", numbers, report)
+        step = await run(
+            lab, replace(plan, calls=calls, seconds=LADDER_SECONDS), folder / f"ladder-{calls}", numbers, report
+        )
         figures = _figures(step, lengths)
         points.append(
             CapacityPoint(
@@ -187,6 +203,7 @@ def _as_json(result: Result) -> dict[str, object]:
         },
         "memory_mb_by_process": {name: round(used.resident_bytes / 1e6) for name, used in main.used.items()},
         "worker": health(main),
+        "stopped_by": result.stopped_by,
         "failed": main.measured.failed[:10],
     }
     if result.baseline is not None:
@@ -197,7 +214,7 @@ def _as_json(result: Result) -> dict[str, object]:
         figures["capacity_curve"] = [
             {"calls": point.calls, "closed_p95_s": point.closed_p95_s, "holds": point.holds} for point in result.ladder
         ]
-    plan = {"calls": main.plan.calls, "seconds": main.plan.seconds, "codec": main.plan.codec}
+    plan = asdict(main.plan)
     return {"bench": "turns", "ok": result.is_ok, "figures": figures, "plan": plan, "machine": machine()}
 
 
