@@ -49,11 +49,12 @@ def test_steps_add_up_to_the_gap():
 
 def test_capacity_is_the_largest_number_below_which_all_hold():
     def point(calls: int, p95_s: float | None, clipped: int = 0) -> CapacityPoint:
-        return CapacityPoint(calls, p95_s, 0, clipped, 0)
+        return CapacityPoint(calls, p95_s, p95_s, 0, clipped, 0)
 
     assert capacity([point(4, 0.5), point(8, 0.6), point(12, 1.4)]) == 8
     assert capacity([point(4, 0.5), point(8, 0.6, clipped=1), point(12, 0.7)]) == 4
     assert capacity([point(4, None)]) == 0
+    assert point(8, 1.2, clipped=1).why == "1 prompts clipped, too slow"
 
 
 def test_ratio_says_how_much_longer_the_plain_way_takes():

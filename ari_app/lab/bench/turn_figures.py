@@ -115,6 +115,7 @@ class CapacityPoint:
     """A number of calls at once, and how they fared."""
 
     calls: int
+    closed_p50_s: float | None
     closed_p95_s: float | None
     frames_dropped: int
     prompts_clipped: int
@@ -122,11 +123,16 @@ class CapacityPoint:
 
     @property
     def holds(self) -> bool:
-        return (
-            self.closed_p95_s is not None
-            and self.closed_p95_s <= 1.0
-            and not (self.frames_dropped or self.prompts_clipped or self.failed)
-        )
+        return not self.why
+
+    @property
+    def why(self) -> str:
+        """What did not hold; empty where all did."""
+        lost = {"frames lost": self.frames_dropped, "prompts clipped": self.prompts_clipped, "failed": self.failed}
+        found = [f"{count} {what}" for what, count in lost.items() if count]
+        if self.closed_p95_s is None or self.closed_p95_s > 1.0:
+            found.append("too slow")
+        return ", ".join(found)
 
 
 def capacity(points: Sequence[CapacityPoint]) -> int:

@@ -1,4 +1,4 @@
-"""The bench's picture: how the gaps are distributed, where their time goes, how many calls hold."""
+"""The bench's picture: how the gaps are distributed, where their time goes, interruptions, how many calls hold."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ _COLOURS = {"closed": "#1b7f5c", "open": "#2a5fa5"}
 
 def draw(path: Path, main: Run, baseline: Run | None, ladder: Sequence[CapacityPoint]) -> None:
     """Write the picture; its kind follows the file's name."""
-    figure, axes = plt.subplots(1, 3 if ladder else 2, figsize=(15 if ladder else 10, 4.2))
-    _distribution(axes[0], main, baseline)
-    _steps(axes[1], main)
-    if ladder:
-        _capacity(axes[2], ladder)
+    figure, axes = plt.subplots(2, 2, figsize=(12, 8.4))
+    _distribution(axes[0][0], main, baseline)
+    _steps(axes[0][1], main)
+    _interruptions(axes[1][0], main)
+    _capacity(axes[1][1], ladder)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -34,12 +34,14 @@ def _distribution(axis: "plt.Axes", main: Run, baseline: Run | None) -> None:
             continue
         for kind, colour in _COLOURS.items():
             found = sorted(gaps(run.measured.turns, kind))
-            shares = [(index + 1) / len(found) for index in range(len(found))]
-            axis.plot(found, shares, style, color=colour, label=f"{name}, {kind} ({len(found)})")
+            axis.plot(found, _shares(found), style, color=colour, label=f"{name}, {kind} ({len(found)})")
     axis.axvline(0.2, color="grey", linewidth=0.7)
-    axis.set(xlabel="gap at the caller's ear, s", ylabel="share of turns", xlim=(0, 3), ylim=(0, 1))
-    axis.set_title(f"{main.plan.calls} calls at once, {main.plan.codec}")
-    axis.legend(loc="lower right", fontsize=8)
+    axis.annotate("people", (0.2, 0.02), xytext=(3, 0), textcoords="offset points", color="grey", fontsize=8)
+    axis.axhline(0.95, color="grey", linewidth=0.4, linestyle=":")
+    axis.set(xlabel="gap at the caller's ear, s", ylabel="share of turns", xlim=(0, None), ylim=(0, 1))
+    loss = f", {main.plan.loss:.0%} of packets lost" if main.plan.loss else ""
+    axis.set_title(f"answers: {main.plan.calls} calls at once, {main.plan.codec}{loss}")
+    axis.legend(loc="center", fontsize=8)
 
 
 def _steps(axis: "plt.Axes", main: Run) -> None:
@@ -51,12 +53,44 @@ def _steps(axis: "plt.Axes", main: Run) -> None:
             axis.barh(kind, width, left=left, color=plt.get_cmap("tab10")(index), label=label)
             left += width
     axis.set(xlabel="mean seconds")
-    axis.set_title("where the time goes")
-    axis.legend(fontsize=8)
+    axis.set_title("where an answer's time goes")
+    axis.set_xlim(0, axis.get_xlim()[1] * 1.3)  # room for the legend
+    axis.legend(fontsize=8, loc="center right")
+
+
+def _interruptions(axis: "plt.Axes", main: Run) -> None:
+    measured = main.measured
+    for values, name, colour in (
+        (measured.yields_s, "gives way", "#1b7f5c"),
+        (measured.barge_ins_s, "silent", "#b5402a"),
+    ):
+        found = sorted(values)
+        axis.plot(found, _shares(found), color=colour, marker=".", label=f"{name} ({len(found)})")
+    axis.axvline(0.25, color="grey", linewidth=0.7)
+    axis.set(xlabel="s after the caller's first sample, at their ear", ylabel="share of interruptions")
+    axis.set(xlim=(0, None), ylim=(0, 1))
+    axis.set_title(f"spoken over, turns.barge_in = {main.plan.barge_in}")
+    axis.legend(loc="lower right", fontsize=8)
 
 
 def _capacity(axis: "plt.Axes", ladder: Sequence[CapacityPoint]) -> None:
-    axis.plot([point.calls for point in ladder], [point.closed_p95_s or 0.0 for point in ladder], "o-")
+    if not ladder:
+        axis.set_axis_off()
+        return
+    calls = [point.calls for point in ladder]
+    for values, name in (
+        ([point.closed_p95_s for point in ladder], "p95"),
+        ([point.closed_p50_s for point in ladder], "p50"),
+    ):
+        axis.plot(calls, [value or 0.0 for value in values], "o-", label=f"closed {name}")
+    for point in ladder:
+        if not point.holds:
+            axis.annotate(point.why, (point.calls, point.closed_p95_s or 0.0), ha="right", va="bottom", fontsize=8)
     axis.axhline(1.0, color="grey", linewidth=0.7)
-    axis.set(xlabel="calls at once", ylabel="closed p95, s", ylim=(0, None))
+    axis.set(xlabel="calls at once", ylabel="s", ylim=(0, None))
     axis.set_title("capacity")
+    axis.legend(loc="upper left", fontsize=8)
+
+
+def _shares(values: Sequence[float]) -> list[float]:
+    return [(index + 1) / len(values) for index in range(len(values))]

@@ -137,6 +137,7 @@ async def _ladder(
         points.append(
             CapacityPoint(
                 calls,
+                figures["closed_p50_s"],
                 figures["closed_p95_s"],
                 step.frames_dropped,
                 int(figures["prompts_clipped"] or 0),
@@ -212,7 +213,13 @@ def _as_json(result: Result) -> dict[str, object]:
         figures["baseline_ratio"] = ratios(result.figures, result.baseline_figures)
     if result.ladder:
         figures["capacity_curve"] = [
-            {"calls": point.calls, "closed_p95_s": point.closed_p95_s, "holds": point.holds} for point in result.ladder
+            {
+                "calls": point.calls,
+                "closed_p50_s": point.closed_p50_s,
+                "closed_p95_s": point.closed_p95_s,
+                "why_not": point.why,
+            }
+            for point in result.ladder
         ]
     plan = asdict(main.plan)
     return {"bench": "turns", "ok": result.is_ok, "figures": figures, "plan": plan, "machine": machine()}
