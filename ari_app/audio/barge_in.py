@@ -50,8 +50,10 @@ class BargeInLimits:
     speech_s: float = 0.12
     yield_speech_s: float = 0.08
     """Lowering the voice loses nothing: it needs less to be sure of than silence."""
-    words_speech_s: float = 0.4
-    """While the caller speaks on, words count from so much speech: those of a shorter piece are guesses still."""
+    words_speech_s: float = 0.55
+    """While the caller speaks on, words count from so much speech: before, they guess at what may be an "okay"."""
+    words_speechlike_s: float = 0.03
+    """Of a sound that is over and has words, what has to be more than this to be speech."""
     speechlike_s: float = 0.06
     """Of the sound so far, what has to be more than this to be speech: single frames of a hum seem so, too."""
     take_speech_s: float = 0.65
@@ -154,8 +156,8 @@ class BargeIn:
         limits = self.limits
         is_over = self._gap_s + 1e-9 >= limits.backchannel_silence_s and is_settled
         if heard is Heard.WORDS and self._now_s - self._voiced_at_s <= limits.words_within_s:
-            is_long = self._voice_s + 1e-9 >= limits.words_speech_s
-            if self._speechlike_s > limits.speechlike_s + 1e-9 and (is_long or is_over):
+            is_long = self._is_speech() and self._voice_s + 1e-9 >= limits.words_speech_s
+            if is_long or (is_over and self._speechlike_s > limits.words_speechlike_s):
                 return self._take()
         longest_s = limits.take_backchannel_s if heard is Heard.BACKCHANNEL else limits.take_speech_s
         if self._is_speech() and self._voice_s + 1e-9 >= longest_s:

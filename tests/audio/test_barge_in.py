@@ -136,10 +136,10 @@ def yielding(*stretches: tuple[float, float, Heard], speechlike: bool = True) ->
 
 
 def test_agent_that_yields_lowers_its_voice_at_once_and_stops_for_words():
-    events = yielding((1.0, 0.0, Heard.NOTHING), (0.36, 0.95, Heard.NOTHING), (0.3, 0.9, Heard.WORDS))
+    events = yielding((1.0, 0.0, Heard.NOTHING), (0.5, 0.95, Heard.NOTHING), (0.3, 0.9, Heard.WORDS))
     assert kinds(events) == [BargeInKind.YIELD, BargeInKind.TAKE]
     assert events[0].at_s == pytest.approx(1.0 + 0.08, abs=FRAME_S)
-    assert events[1].at_s == pytest.approx(1.0 + 0.4, abs=FRAME_S)
+    assert events[1].at_s == pytest.approx(1.0 + 0.55, abs=FRAME_S)
 
 
 def test_okay_only_lowers_the_voice():
