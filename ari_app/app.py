@@ -5,6 +5,7 @@ import functools
 import gc
 import json
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ log = get_logger()
 CONNECT_S = 30.0
 PURGE_EVERY_S = 6 * 3600.0
 FASTAGI_RETRY_S = 5.0
+SWITCH_S = 0.001
+"""The loop waits no longer than this for each thread that is at work; 5 ms, as Python comes, add up to a late frame."""
 PRERENDER_STEP = timedelta(minutes=15)
 
 
@@ -76,6 +79,7 @@ async def serve(settings: Settings, *, say: Callable[[str], None] = lambda _line
     async with building(settings, say=say) as worker, asyncio.TaskGroup() as group, metrics.loop_watched():
         tasks = [group.create_task(each) for each in _duties(worker, say)]
         _settle_memory()
+        sys.setswitchinterval(SWITCH_S)
         say(f"ready: {settings.worker.name} answers calls, {worker.console.url} shows them")
         await stop.wait()
         say("stopping: no new calls")

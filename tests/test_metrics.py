@@ -17,6 +17,7 @@ ASKED = (
     "ari_app_frames_dropped_total",
     "ari_app_loop_blocked_seconds",
     "ari_app_loop_blocks_total",
+    "ari_app_loop_overruns_total",
     "ari_app_calls_total",
     "ari_app_calls_live",
     "ari_app_bookings_total",
@@ -59,6 +60,21 @@ async def test_a_blocked_loop_is_counted_and_timed() -> None:
         await asyncio.sleep(0.03)
     assert value("ari_app_loop_blocks_total") > blocks
     assert value("ari_app_loop_blocked_seconds_sum") - seconds > 0.13
+
+
+async def test_work_of_the_loop_itself_is_told_from_waiting_for_a_core() -> None:
+    blocks, overruns = value("ari_app_loop_blocks_total"), value("ari_app_loop_overruns_total")
+    async with metrics.loop_watched():
+        await asyncio.sleep(0.03)
+        time.sleep(0.15)  # noqa: ASYNC251 - asleep: no work
+        await asyncio.sleep(0.03)
+        assert value("ari_app_loop_blocks_total") > blocks
+        assert value("ari_app_loop_overruns_total") == overruns
+        until_s = time.thread_time() + 0.15
+        while time.thread_time() < until_s:
+            pass
+        await asyncio.sleep(0.03)
+    assert value("ari_app_loop_overruns_total") == overruns + 1
 
 
 async def test_a_free_loop_is_not() -> None:

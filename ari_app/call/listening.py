@@ -150,11 +150,13 @@ class Listening:
         for frame in waiting:
             await self._hear(frame)
         try:
-            return await turn.result
+            event = await turn.result
         finally:
             self._turn = None
             if turn.digits_timer is not None:
                 turn.digits_timer.cancel()
+        await self.mouth.lift()  # a sentence may have ended in a low voice; the next one begins in the usual one
+        return event
 
     def first_audio(self) -> None:
         """The agent's answer begins to sound."""

@@ -139,6 +139,7 @@ def health(run: Run) -> dict[str, float]:
     asked = change(before, after, "ari_app_phrase_cache_total")
     return {
         "loop_blocks_over_20_ms": change(before, after, "ari_app_loop_blocks_total"),
+        "loop_overruns_over_20_ms": change(before, after, "ari_app_loop_overruns_total"),
         "loop_blocks_over_50_ms": over(before, after, "ari_app_loop_blocked_seconds", "0.05"),
         "loop_blocks_over_100_ms": over(before, after, "ari_app_loop_blocked_seconds", "0.1"),
         "stt_lag_mean_s": mean("ari_app_stt_lag_seconds"),
