@@ -58,6 +58,8 @@ FORGET_DB = 0.1
 """By so much a frame the level of the caller's speech is forgotten."""
 HELD_S = 0.8
 """After a shorter silence the agent speaks on where it was, after a longer one from the clause's beginning."""
+HUM_SHARE = 0.12
+"""With no more frames that sound like speech among its voiced ones, it is a hum, or "two" from a low voice."""
 MAX_RESUMED = 1
 """So often in a turn the agent goes on after words without a meaning; then it says that it hasn't understood."""
 UNKNOWN = "[unk]"
@@ -82,6 +84,9 @@ class _Turn:
     loud_frames: int = 0
     quiet_frames: int = 0
     """In a row."""
+    voice_frames: int = 0
+    speechlike_frames: int = 0
+    """Of these frames with a voice; of both those since the utterance began."""
     resumed: int = 0
     """Times that the agent has gone on after it had been stopped for nothing."""
 
@@ -236,8 +241,11 @@ class Listening:
             self._keep_between(frame, probability)
             return
         await self._feed(turn, frame, probability)
+        is_like_speech = probability < SPEECH_ON or is_speechlike(frame)
+        turn.voice_frames += probability >= SPEECH_ON
+        turn.speechlike_frames += probability >= SPEECH_ON and is_like_speech
         if self.mouth.is_speaking or self._barge_in.is_paused:
-            await self._watch_barge_in(turn, frame, probability)
+            await self._watch_barge_in(turn, probability, is_like_speech=is_like_speech)
         else:
             await self._look_for_end(turn, probability)
 
@@ -276,11 +284,10 @@ class Listening:
 
     # While the agent speaks
 
-    async def _watch_barge_in(self, turn: _Turn, frame: bytes, probability: float) -> None:
+    async def _watch_barge_in(self, turn: _Turn, probability: float, *, is_like_speech: bool) -> None:
         if not self.mouth.is_shielded:
             self._barge_in.end_shield()
         heard = self._heard(turn) if turn.is_open else Heard.NOTHING
-        is_like_speech = probability < 0.5 or is_speechlike(frame)
         event = self._barge_in.push(
             probability, heard, is_speechlike=is_like_speech, is_settled=not turn.is_open or self._is_settled()
         )
@@ -351,12 +358,21 @@ class Listening:
                     await self._begin_anew(turn)
             case EndpointKind.NO_INPUT:
                 turn.result.set_result(a.CallerSilent(self.clock.now()))
+            case EndpointKind.ENDED if self._is_hum(turn):
+                await self._begin_anew(turn)
+                self._begin_endpointing(turn)
             case EndpointKind.ENDED:
                 await self._end(turn, event)
+
+    def _is_hum(self, turn: _Turn) -> bool:
+        """A hum: the recogniser makes "noon" of it, which counts only where it is all that was asked for."""
+        is_hum = turn.voice_frames > 0 and turn.speechlike_frames <= HUM_SHARE * turn.voice_frames
+        return is_hum and not self._facts.is_complete
 
     async def _begin_anew(self, turn: _Turn) -> None:
         await self._begin_utterance(turn.listen.expectation)
         turn.is_open = False
+        turn.voice_frames = turn.speechlike_frames = 0
 
     async def _begin_utterance(self, expectation: Expectation) -> None:
         await self.stream.begin(self.understanding.phrases(expectation, self.clock.now()))
