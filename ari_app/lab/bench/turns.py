@@ -37,9 +37,11 @@ from ari_app.speech.factory import build_synthesiser
 from ari_app.speech.piper_synthesiser import PiperSynthesiser
 
 LADDER = (4, 8, 12, 16, 20, 24, 28, 32)
-LADDER_SECONDS = 55.0
+LADDER_SECONDS = 45.0
 OURS = ("worker-1", "pbx", "calendar", "sentinel")
 """Processes of the answering side; the rest plays the callers."""
+OF_CLAUSES = frozenset({"prompts", "prompts_clipped", "prompts_torn", "false_stops", "backchannels"})
+"""Measured by how long a prompt is when it is made clause by clause, which the plain way doesn't do."""
 
 
 @dataclass(slots=True)
@@ -113,7 +115,8 @@ async def _bench(plan: Plan, with_baseline: bool, with_capacity: bool, report: R
                 if with_baseline:
                     plain = replace(plan, is_baseline=True)
                     result.baseline = await run(lab, plain, folder / "baseline", numbers, report)
-                    result.baseline_figures = _figures(result.baseline, lengths)
+                    found = _figures(result.baseline, lengths)
+                    result.baseline_figures = {name: found[name] for name in found if name not in OF_CLAUSES}
                 if with_capacity:
                     result.ladder = await _ladder(lab, plan, folder, numbers, lengths, report)
                     result.figures["capacity_calls"] = capacity(result.ladder)
