@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ari_app.understanding.interpreter import interpret, interpret_text, is_complete, is_unfinished
+from ari_app.understanding.interpreter import (
+    interpret,
+    interpret_text,
+    is_backchannel,
+    is_complete,
+    is_unfinished,
+)
 from ari_app.understanding.meaning import (
     CallerAct,
     Expectation,
@@ -199,3 +205,18 @@ def test_dates_hold_at_any_moment(moment: datetime) -> None:
 def test_operator_is_understood_among_anything() -> None:
     for text in ("operator", "no no operator please", "tuesday no wait just give me a human"):
         assert Intent.OPERATOR in interpret(text, BOTH, VOCABULARY, NOW).intents
+
+
+@pytest.mark.parametrize("text", ["okay", "yeah okay", "mm-hm", "oh right", "uh-huh"])
+def test_listeners_sounds_are_a_backchannel(text):
+    assert is_backchannel(text)
+
+
+@pytest.mark.parametrize("text", ["", "no", "i would", "okay monday", "wait", "operator"])
+def test_words_that_want_something_are_none(text):
+    assert not is_backchannel(text)
+
+
+def test_german_has_its_own_backchannels():
+    assert is_backchannel("ja genau", "de-DE")
+    assert not is_backchannel("nein", "de-DE")
