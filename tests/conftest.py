@@ -1,8 +1,11 @@
 """For all tests: in CI hypothesis takes the same examples each time, so that a change is judged by what it changed."""
 
+import importlib.util
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -11,6 +14,18 @@ from hypothesis import settings
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load `tests/plugins/postgres.py` for all folders that use it."""
+    path = Path(__file__).parent / "plugins" / "postgres.py"
+    spec = importlib.util.spec_from_file_location("ari_app_postgres", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    config.pluginmanager.register(module, spec.name)
 
 
 @pytest.fixture(autouse=True)

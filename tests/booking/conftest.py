@@ -1,7 +1,5 @@
 """Booking on real calendar servers (Radicale and Xandikos) and real databases."""
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,21 +24,6 @@ from ari_app.lab.bench.servers import CalendarServer, calendar_server
 from ari_app.store.migrate import migrate
 
 LONDON = ZoneInfo("Europe/London")
-_POSTGRES = "ari_app_postgres"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Load `tests/plugins/postgres.py`, once for all folders that use it."""
-    if config.pluginmanager.has_plugin(_POSTGRES):
-        return
-    path = Path(__file__).parents[1] / "plugins" / "postgres.py"
-    spec = importlib.util.spec_from_file_location(_POSTGRES, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[_POSTGRES] = module
-    spec.loader.exec_module(module)
-    config.pluginmanager.register(module, _POSTGRES)
 
 
 @dataclass
