@@ -8,7 +8,7 @@
 #
 # An engine that runs already is used. Else one is started for this run, its images and build cache in the cache folder,
 # so that a second run is quick; it ends with the run, and what it changed in the machine's network is taken back. A run
-# that was killed outright leaves its engine behind: the next one takes it over and ends it.
+# that was killed outright leaves its engine behind: the next one ends it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -93,24 +93,25 @@ start_engine() {
     local options=(--data-root "$ENGINE/data" --exec-root "$ENGINE/run" --pidfile "$ENGINE/pid" -H "unix://$ENGINE/socket")
     export DOCKER_HOST="unix://$ENGINE/socket"
     mkdir -p "$ENGINE"
+    exec 9>"$ENGINE/lock"
+    flock -w 900 9 || skip "another run has the engine for 15 minutes already"
     if ENGINE_PID="$(cat "$ENGINE/pid" 2>/dev/null)" && [[ "$(cat "/proc/$ENGINE_PID/comm" 2>/dev/null)" == dockerd ]]; then
-        step "an engine is left from a killed run: taken over"
-        remove_leftovers
-        return
+        step "an engine is left from a killed run"
+        end_engine
     fi
     step "starting an engine"
     if [[ "$NETWORK" == host ]]; then
         options+=(--bridge=none --iptables=false)    # nothing of the machine's network is touched
     else
         iptables-save >"$WORK/iptables" 2>>"$LOG" || true
-        has_docker0() { [[ -e /sys/class/net/docker0 ]]; }
-        has_docker0 || touch "$WORK/made-docker0"
+        [[ -e /sys/class/net/docker0 ]] || touch "$WORK/made-docker0"
     fi
     rm -f "$ENGINE/pid"
-    dockerd "${options[@]}" >"$WORK/dockerd.log" 2>&1 &
+    dockerd "${options[@]}" >"$WORK/dockerd.log" 2>&1 9>&- &
     ENGINE_PID=$!
     for _ in {1..60}; do
         if docker info >/dev/null 2>&1; then
+            [[ "$(docker info -f '{{.Driver}}')" != vfs ]] || skip "the engine here copies whole images (vfs): too slow and too big"
             remove_leftovers
             return
         fi
@@ -135,9 +136,10 @@ end_engine() {
         sleep 0.2
     done
     kill -KILL "$ENGINE_PID" 2>/dev/null || true
+    umount "$ENGINE"/run/netns/* 2>>"$LOG" || true
     [[ ! -e "$WORK/made-docker0" ]] || ip link delete docker0 2>>"$LOG" || true
     [[ ! -s "$WORK/iptables" ]] || iptables-restore <"$WORK/iptables" 2>>"$LOG" || true
-    step "the engine that was started here is stopped"
+    step "the engine is stopped"
 }
 
 find_compose() {

@@ -6,8 +6,9 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from ari_app.lab.places import CHECKOUT, cache_dir
 
 NO_ENGINE = 77
+INTERRUPTED = 130
 LIMIT_S = 900.0
 """Some four minutes on two quiet cores."""
 CLEAN_UP_S = 120.0
@@ -39,14 +41,16 @@ def docker_test(output: Path, *calls: str) -> Iterator[subprocess.Popen[bytes]]:
                 process.wait()
 
 
-def engine_pid() -> int | None:
-    """Of the engine that docker/test.sh started, while it runs."""
-    try:
-        pid = int((cache_dir() / "docker/pid").read_text("utf-8"))
-        name = Path(f"/proc/{pid}/comm").read_text("utf-8").strip()
-    except (OSError, ValueError):
-        return None
-    return pid if name == "dockerd" else None
+def what_is_left() -> list[str]:
+    """The engine that docker/test.sh started, its containers' processes, its mounts."""
+    engine = str(cache_dir() / "docker")
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
+    found = [mount for mount in mounts if mount.startswith(engine + "/")]
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            command = process.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            found += [command] if engine + "/" in command else []
+    return found
 
 
 def test_a_call_books_and_a_killed_app_loses_no_caller(tmp_path: Path) -> None:
@@ -55,7 +59,25 @@ def test_a_call_books_and_a_killed_app_loses_no_caller(tmp_path: Path) -> None:
         code = process.wait(LIMIT_S)
     said = output.read_text("utf-8", "replace")
     print(said)
-    assert engine_pid() is None
+    assert what_is_left() == []
+    skip_without_engine(said, code)
+    assert code == 0, said[-4000:]
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with docker_test(output) as process:
+        deadline_s = time.monotonic() + LIMIT_S
+        while "; building" not in output.read_text("utf-8", "replace") and process.poll() is None:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        code = process.poll()
+    skip_without_engine(output.read_text("utf-8", "replace"), code)
+    assert code is None, "it ended before it was interrupted"
+    assert process.returncode == INTERRUPTED
+    assert what_is_left() == []
+
+
+def skip_without_engine(said: str, code: int | None) -> None:
     if code == NO_ENGINE:
         pytest.skip(next(line for line in said.splitlines() if "SKIPPED" in line))
-    assert code == 0, said[-4000:]
