@@ -21,6 +21,7 @@ CALLS=("$@")
 PORTS=(5060 5160 8088 8188 5038 5232 4573 8780)
 INSTALL_S=300             # for the engine's Debian packages
 ENGINE_PID=""
+exec 3>&1 4>&2            # for the end, which may come where the output goes into a log
 
 step() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
 fail() { printf 'docker-test: %s\n' "$*" >&2; tail -n 25 "$LOG" >&2 || true; exit 1; }
@@ -35,13 +36,14 @@ clean_up() {
     local status=$?
     trap - EXIT
     trap '' INT TERM HUP
+    exec >&3 2>&4
     end_work
     if [[ -n "${ENV_FILE:-}" && -s "$ENV_FILE" ]]; then
         compose --profile phones down -v --remove-orphans --timeout 5 >>"$LOG" 2>&1 ||
             printf 'docker-test: compose down failed, see docker ps\n' >&2
     fi
     [[ -z "$ENGINE_PID" ]] || end_engine
-    if ((status == 0 || status == 77)); then
+    if ((status == 0 || status == 77 || status == 130)); then
         rm -rf "$WORK"
     else
         printf 'docker-test: logs are in %s\n' "$WORK" >&2
@@ -107,7 +109,7 @@ start_engine() {
         [[ -e /sys/class/net/docker0 ]] || touch "$WORK/made-docker0"
     fi
     rm -f "$ENGINE/pid"
-    dockerd "${options[@]}" >"$WORK/dockerd.log" 2>&1 9>&- &
+    dockerd "${options[@]}" >"$WORK/dockerd.log" 2>&1 3>&- 4>&- 9>&- &
     ENGINE_PID=$!
     for _ in {1..60}; do
         if docker info >/dev/null 2>&1; then
