@@ -6,11 +6,13 @@ fail2ban cuts the date that `datepattern` found out of a line before `failregex`
 import re
 import shutil
 import subprocess
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
-FILTER = Path(__file__).resolve().parents[2] / "asterisk-config/fail2ban/asterisk.filter.conf"
+FOLDER = Path(__file__).resolve().parents[2] / "asterisk-config/fail2ban"
+FILTER = FOLDER / "asterisk.filter.conf"
 CODES = {
     "%%Y": r"\d{4}",
     "%%m": r"\d\d",
@@ -74,3 +76,10 @@ def test_fail2ban_itself_reads_it_so(date: str, tmp_path: Path) -> None:
     ).stdout  # fmt: skip
     assert "Lines: 3 lines, 0 ignored, 2 matched, 1 missed" in told
     assert re.search(r"\[3\] \^\\\[(?:MON|Year)", told), "the date was not read"
+
+
+def test_who_is_banned_is_banned_by_udp_too() -> None:
+    """SIP's guesses come by UDP; fail2ban's own default is TCP alone."""
+    jail = ConfigParser()
+    jail.read(FOLDER / "asterisk.jail.conf", "utf-8")
+    assert set(jail["ari-app-asterisk"]["protocol"].split(",")) == {"tcp", "udp"}
