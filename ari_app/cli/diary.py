@@ -24,6 +24,7 @@ from ari_app.store.numbers import to_e164
 T = TypeVar("T")
 
 _WORDS = {"today": 0, "tomorrow": 1}
+_NEVER_BROKEN = {"time", "number"}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -139,10 +140,10 @@ def show_json(value: object) -> None:
 
 
 def show_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, empty: str) -> None:
-    """A table on the terminal; `empty` where it has no rows."""
+    """A table on the terminal; `empty` where it has no rows. In a narrow one nothing is cut off."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, no_wrap=index == 0)
+        table.add_column(column, no_wrap=index == 0 or column in _NEVER_BROKEN, overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     Console().print(table if table.row_count else empty)

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
+from ari_app.booking.model import Appointment
 from ari_app.booking.seed import SEED_FILES, seed, seed_objects
 from ari_app.cli import appointments, book, calendars, cancel, move, openings
-from ari_app.cli.diary import Day
+from ari_app.cli.diary import Day, show_appointments
 from ari_app.config import Settings
 from ari_app.errors import BadInput, OpeningTaken
 from ari_app.lab.bench.servers import CalendarServer
@@ -124,3 +125,18 @@ def _toml(settings: Settings) -> str:
     lines.append(f'[caldav]\nurl = "{caldav.url}"\nuser = "{caldav.user}"\ntimeout_s = 5.0\n')
     lines.append(f'[store]\nurl = "{settings.store.url}"\n[callbacks]\ncalendar = "{settings.callbacks.calendar}"\n')
     return "".join(lines)
+
+
+def test_a_narrow_terminal_cuts_no_time_and_no_number_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    start = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    uid, resources = "b3584300-9d0b-5161@ari-app", ("anna", "room")
+    show_appointments(
+        [Appointment(uid, "cleaning", start, start + timedelta(minutes=30), resources, "+442079460123", "Jane Doe")]
+    )
+    shown = capsys.readouterr().out
+    assert "10:00-10:30" in shown
+    assert "+442079460123" in shown
+    assert "\u2026" not in shown
