@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from ari_app.booking.build import build_service
+from ari_app.booking.build import assemble, build_service
+from ari_app.booking.caldav_store import CaldavStore
 from ari_app.booking.model import Appointment, BookingRequest, Opening, Wish
 from ari_app.booking.service import BookingService
 from ari_app.config import CaldavSettings, Settings
@@ -159,6 +160,29 @@ async def test_an_opening_whose_event_was_dragged_away_can_be_booked_again(
     new = await booked(booking, "k2", tomorrow(booking, 10), number="+442079460999")
     assert new.href != old.href
     assert len(desk.events(path(settings, "anna"))) == 2
+
+
+class OverwritingStore(CaldavStore):
+    """The real server, talked to as to one that ignores `If-None-Match`: a PUT goes over whatever is there."""
+
+    async def _put(self, href: str, data: str, condition: Mapping[str, str]) -> str:
+        return await super()._put(href, data, {name: to for name, to in condition.items() if name != "If-None-Match"})
+
+
+async def test_on_a_server_that_ignores_if_none_match_the_look_decides(
+    settings: Settings, database: Database, desk
+) -> None:
+    account = settings.caldav.model_copy(update={"quirks": "sogo"})
+    async with assemble(settings, database, OverwritingStore(account)) as booking:
+        old = await booked(booking, "k1", tomorrow(booking, 10))
+        with pytest.raises(OpeningTaken):
+            await booked(booking, "k2", tomorrow(booking, 10))
+        desk.drag(old.href, tomorrow(booking, 16))
+        tries = (booked(booking, f"more-{n}", tomorrow(booking, 10)) for n in range(4))
+        results = await asyncio.gather(*tries, return_exceptions=True)
+        (new,) = [result for result in results if isinstance(result, Appointment)]
+    assert {event.url.path for event in desk.events(path(settings, "anna"))} == {old.href, new.href}
+    assert new.href != old.href
 
 
 async def test_a_deleted_appointment_is_gone_for_its_caller(booking: BookingService, desk) -> None:
