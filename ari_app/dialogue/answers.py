@@ -60,7 +60,7 @@ def _answer(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome | 
         case Question.CHANGE:
             return book.answer_change(turn, act)
         case Question.CANCEL:
-            return cancel.answer_cancel(turn, act, heard_clauses)
+            return cancel.answer_cancel(turn, act, heard_clauses) or _instead_of_cancelling(turn, act)
         case Question.MOVE_OR_NEW:
             return _move_or_new(turn, act)
         case Question.WHICH_APPOINTMENT:
@@ -104,6 +104,7 @@ def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
         return None
     is_wish = take_wishes(turn, act)
     if task is not None:
+        choosing.take_target(turn, task, act)
         switch(turn, task)
         return resume(turn)
     if is_wish:
@@ -155,6 +156,7 @@ def _move_or_new(turn: Turn, act: CallerAct) -> Outcome | None:
     if task is None or task is Task.CALLBACK:
         return None
     take_wishes(turn, replace(act, service=None) if task is Task.MOVE else act)
+    choosing.take_target(turn, task, act)
     switch(turn, task)
     return resume(turn)
 
@@ -201,6 +203,7 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
         identity.passed(turn)
         if task is not None:
             take_wishes(turn, replace(act, name=None, digits=None))
+            choosing.take_target(turn, task, act)
             switch(turn, task)
         if turn.state.task is not None:
             return resume(turn)
@@ -210,7 +213,7 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
     if task is Task.BOOK or (is_declined and not act.name):
         turn.state = replace(turn.state, identity=Identity.DECLINED, task=None if task is None else turn.state.task)
         return turn.ask(Question.MORE) if task is None else None
-    if act.intents or right is None:
+    if act.intents or right is None or (turn.state.question is Question.IDENTITY_NAME and _is_a_wish(turn, act)):
         return None if task is None or task is Task.CALLBACK else _remember(turn, act, task)
     return identity.failed(turn)
 
@@ -218,8 +221,39 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
 def _remember(turn: Turn, act: CallerAct, task: Task) -> Outcome:
     """A task before the name: kept, and the name asked for again."""
     take_wishes(turn, act)
+    choosing.take_target(turn, task, act)
     switch(turn, task)
     return reopen(turn)
+
+
+def _is_a_wish(turn: Turn, act: CallerAct) -> bool:
+    """Not a name at all: what the caller wants, or a bare yes to being asked."""
+    name = (act.name or "").casefold()
+    is_service = any(
+        name in {phrase.casefold() for phrase in (words.name, *words.synonyms)}
+        for words in turn.business.vocabulary.services
+        if words.id == act.service
+    )
+    if act.letters or (name and not is_service):
+        return False
+    return book.names_something(act) or act.preference is not None or act.yes_no is YesNo.YES
+
+
+def _instead_of_cancelling(turn: Turn, act: CallerAct) -> Outcome | None:
+    """Neither yes nor no but a day or a time: the other appointment that has it, or where this one is moved to."""
+    target = turn.state.target
+    is_other = act.date is not None or act.time is not None
+    if target is None or not is_other or act.service is not None or act.intents or act.yes_no is not None:
+        return None
+    named = choosing.answer_which(turn, act)
+    if named is not None:
+        if named.uid == target.uid:
+            return turn.ask_again(with_keys=False)
+        turn.state = replace(turn.state, target=named)
+        return resume(turn)
+    take_wishes(turn, act)
+    switch(turn, Task.MOVE)
+    return resume(turn)
 
 
 def _human(turn: Turn, act: CallerAct) -> Outcome | None:

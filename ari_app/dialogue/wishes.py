@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from ari_app.booking.model import Opening
+from ari_app.dialogue import identity
 from ari_app.dialogue.describing import date_text, time_text
 from ari_app.dialogue.searching import moved
 from ari_app.dialogue.state import State, Wanted
@@ -50,7 +51,7 @@ def prefer(turn: Turn, preference: Preference, offered: Sequence[Opening]) -> No
             wanted = _before(wanted, min(offered).start, is_one_day=len(days) == 1)
         case Preference.LATER | Preference.EARLIER:
             wanted = _shifted(wanted, preference)
-        case Preference.SAME_TIME:
+        case Preference.SAME_TIME if identity.is_shown(turn):
             previous = state.target or (state.appointments[0] if state.appointments else None)
             if previous is not None:
                 at = previous.start.time()

@@ -14,7 +14,7 @@ from ari_app.booking.model import Appointment, Opening
 from ari_app.dialogue import acts as a
 from ari_app.dialogue.business import Business
 from ari_app.dialogue.policy import begin, step
-from ari_app.dialogue.state import CALLBACK_QUESTIONS, Question, State
+from ari_app.dialogue.state import CALLBACK_QUESTIONS, Identity, Question, State
 from ari_app.understanding.meaning import (
     CallerAct,
     DateRange,
@@ -117,6 +117,7 @@ class Walk(RuleBasedStateMachine):
             replace(self.appointment, uid=f"uid-{index}", start=self.appointment.start + timedelta(days=index))
             for index in range(appointments)
         )
+        self.held = held if number else ()
         customer = a.Customer(number, "Maria Jones", 1984, "4711") if is_known and number else None
         self.words = ""
         self.story: list[str] = []
@@ -136,6 +137,9 @@ class Walk(RuleBasedStateMachine):
             for each in says
             if isinstance(each, a.Say)
         ]
+        if self.business.identity != "none" and state.identity is not Identity.PASSED:
+            told = [value for each in says if isinstance(each, a.Say) for _, value in each.values]
+            assert not any(each in told or self.held in told for each in self.held), f"told to a stranger: {spoken}"
         words = " ".join(spoken)
         self.story.append(f"{_shown(self.event)}\n    -> {words} [{state.question}] {type(last).__name__}")
         if words:

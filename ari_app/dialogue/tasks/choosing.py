@@ -6,7 +6,7 @@ from ari_app.booking.model import Appointment
 from ari_app.dialogue import identity
 from ari_app.dialogue.acts import HandOffReason
 from ari_app.dialogue.describing import appointment_text
-from ari_app.dialogue.state import Question
+from ari_app.dialogue.state import Question, Task
 from ari_app.dialogue.turn import Outcome, Turn
 from ari_app.understanding.meaning import CallerAct
 
@@ -46,6 +46,16 @@ def answer_which(turn: Turn, act: CallerAct) -> Appointment | None:
         and act.service in (None, each.service)
     ]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def take_target(turn: Turn, task: Task, act: CallerAct) -> None:
+    """The appointment that is picked out along with the task ("cancel the cleaning"); in a move, days are new."""
+    if turn.state.target is not None or task not in (Task.CANCEL, Task.MOVE):
+        return
+    described = replace(act, choice=None)
+    if task is Task.MOVE:
+        described = replace(described, date=None, time=None)
+    turn.state = replace(turn.state, target=answer_which(turn, described))
 
 
 def tell(turn: Turn) -> None:
