@@ -203,12 +203,20 @@ def _untold(told: Sequence[Told], evidence: Evidence) -> list[str]:
 
 
 def _heard_in_vain(evidence: Evidence) -> list[str]:
-    """Appointments that were read out to a caller and that nobody ever confirmed."""
+    """Appointments that were read out to a caller and that nobody ever confirmed: no step, and no person who took
+    the event over by touching it."""
     confirmed = {plan.uid for step, plan in evidence.steps if step.state is StepState.DONE}
-    heard = {line.fields["uid"]: line for line in evidence.lines if line.what == "heard"}
-    return [
-        f"{uid} was read out by {line.who}, and never confirmed" for uid, line in heard.items() if uid not in confirmed
-    ]
+    hrefs = {plan.uid: {part.href for part in plan.parts} for _, plan in evidence.steps if plan.uid}
+    heard = {
+        line.fields["uid"]: line.who
+        for line in evidence.lines
+        if line.what == "heard"
+        and line.fields["uid"] not in confirmed
+        and not any(
+            at <= line.at for href in hrefs.get(line.fields["uid"], ()) for at in _touches(evidence.lines, href)
+        )
+    }
+    return [f"{uid} was read out by {who}, and never confirmed" for uid, who in heard.items()]
 
 
 def _judge_texts(evidence: Evidence, verdict: Verdict) -> None:
