@@ -1,7 +1,10 @@
 """From `asterisk-config/` and `dialplan/` to the folder that one lab's Asterisk reads: ports moved, secrets added."""
 
 import re
+import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +62,18 @@ def render_caller(root: AsteriskRoot, state: Path, *, ports: Ports, credentials:
     _phone_secrets(instance, credentials)
     _ari_secret(instance, "caller", credentials["caller"])
     return instance
+
+
+@contextmanager
+def replaced_ari_password(instance: AsteriskInstance, user: str) -> Iterator[None]:
+    """The ARI user has a password that nobody knows, for the length of a block; Asterisk is to be told both times."""
+    path = instance.etc / "secrets/ari.conf"
+    kept = path.read_text("utf-8")
+    _ari_secret(instance, user, secrets.token_hex(16))
+    try:
+        yield
+    finally:
+        write_private(path, kept)
 
 
 def moved_ports(text: str, ports: Ports) -> str:

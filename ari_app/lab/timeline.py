@@ -9,6 +9,7 @@ import array
 import math
 import sys
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ari_app.audio.frames import FRAME_BYTES, FRAME_S, RATE_HZ
 
@@ -89,6 +90,16 @@ class Timeline:
         loudest = max(peaks, default=0)
         return 20 * math.log10(loudest / 32768) if loudest else -120.0
 
+    def loud_s(self, since_s: float, until_s: float, *, dbfs: float = SOUND_DBFS) -> list[float]:
+        """Moments of the frames in this stretch that are louder than `dbfs`."""
+        floor = _amplitude(dbfs)
+        return [
+            moment
+            for run, peaks in zip(self.runs, self.peaks, strict=True)
+            for index, peak in enumerate(peaks)
+            if peak > floor and since_s <= (moment := run.origin_s + index * FRAME_S) < until_s
+        ]
+
     def audio(self, since_s: float, until_s: float) -> bytes:
         """s16le mono 16 kHz of exactly this stretch, silence where nothing came."""
         length = max(0, round((until_s - since_s) * RATE_HZ))
@@ -105,6 +116,13 @@ class Timeline:
             joined = joined[: max(0, len(cut) - offset)]
             cut[offset : offset + len(joined)] = joined
         return bytes(cut)
+
+
+def longest_quiet_s(since_s: float, until_s: float, *sides: Timeline) -> float:
+    """The longest stretch in which nothing was loud on any side."""
+    loud_s = sorted(moment for side in sides for moment in side.loud_s(since_s, until_s))
+    moments = [since_s, *loud_s, until_s]
+    return max((after - before for before, after in pairwise(moments)), default=0.0)
 
 
 def _samples(frame: bytes) -> "array.array[int]":

@@ -12,21 +12,22 @@ from random import Random
 
 from sqlalchemy import Connection, select
 
-from ari_app.errors import AriAppError, LabError
+from ari_app.errors import AriAppError, LabError, StoreUnavailable
+from ari_app.lab.bench.chaos_tone import holds_tone, tone
+from ari_app.lab.bench.chaos_verdict import Lived, Outcome, outcome_of
 from ari_app.lab.bench.turn_log import CallLog
 from ari_app.lab.bench.turn_script import Script
 from ari_app.lab.phone import Call, CallFailed, Line, NothingHeard, Ringing
+from ari_app.lab.timeline import longest_quiet_s
 from ari_app.lab.voices import render
 from ari_app.store.database import Database
 from ari_app.store.schema import calls
 
 NUMBER = "+44207946{:04d}"
 PATIENCE_S = 75.0
-"""Whoever has reached nothing after this is stranded, and hangs up."""
+"""Whoever has reached nothing after this hangs up."""
 QUESTION_OVER_S = 0.5
-ENDS_WITHIN_S = 5.0
-"""After a human has hung up the caller's line must end within this."""
-SERVED_WITHIN_S = 12.0
+GREETINGS = 4
 DONE = frozenset({"Booked", "Moved", "CancelledAppointment"})
 
 
@@ -37,16 +38,17 @@ class Caller:
     number: str
     plan: str
     """book, operator, silent or leaves."""
-    answered_s: float | None = None
+    call: Call | None = None
+    """Once answered."""
     ended_s: float | None = None
     rang_s: list[float] = field(default_factory=list)
     """When a human's phone rang for this caller."""
     with_human: asyncio.Event = field(default_factory=asyncio.Event)
+    """The caller's phone has heard the human."""
+    heard_human_s: float | None = None
     human_left_s: float | None = None
     has_left: bool = False
-    """By the caller's own plan."""
-    is_out_of_patience: bool = False
-    ended_wall_s: float = 0.0
+    """By the caller's own plan, or out of patience."""
     worker: str = ""
     log: CallLog | None = None
     trouble: str = ""
@@ -72,23 +74,38 @@ class Caller:
                     return event.text.lower()
         return "claimed"
 
-    def outcome(self) -> str:
-        """booked, human, callback, hung_up or stranded."""
-        is_left_over = self.human_left_s is not None and (self.ended_s or 0.0) - self.human_left_s > ENDS_WITHIN_S
-        if self.with_human.is_set():
-            return "stranded" if is_left_over else "human"
-        results = [event.text for event in self.log.events if event.kind == "result"] if self.log else []
-        if DONE.intersection(results):
-            return "booked"
-        if "CallbackKept" in results:
-            return "callback"
-        return "hung_up" if self.has_left or self.is_served else "stranded"
+    def lived(self) -> Lived:
+        """What to judge the call by, once it has ended."""
+        ended_s = self.ended_s or time.monotonic()
+        return Lived(
+            is_answered=self.call is not None,
+            is_ended_by_caller=self.has_left,
+            dead_air_s=self.dead_air_s,
+            has_heard_human=self.with_human.is_set(),
+            line_up_after_human_s=ended_s - self.human_left_s if self.human_left_s is not None else 0.0,
+            is_told_booked=self._is_told(DONE, "done."),
+            is_told_callback=self._is_told(frozenset({"CallbackKept"}), "done.callback"),
+        )
+
+    def outcome(self) -> Outcome:
+        return outcome_of(self.lived())
 
     @property
-    def is_served(self) -> bool:
-        """Whether the agent was talking with this caller to the end: nobody is stranded who only talks for too long."""
-        last_s = self.log.events[-1].at_s if self.log is not None and self.log.events else 0.0
-        return self.is_out_of_patience and self.ended_wall_s - last_s < SERVED_WITHIN_S
+    def dead_air_s(self) -> float:
+        """The longest stretch in which this phone neither heard nor said anything, before a human was heard."""
+        if self.call is None:
+            return 0.0
+        until_s = self.heard_human_s or self.call.ended_s or self.ended_s or time.monotonic()
+        return longest_quiet_s(self.call.answered_s, until_s, self.call.handset.heard, self.call.handset.said)
+
+    def _is_told(self, results: frozenset[str], text_id: str) -> bool:
+        """Whether a sentence with this id followed one of these results."""
+        is_done = False
+        for event in self.log.events if self.log is not None else ():
+            is_done = is_done or (event.kind == "result" and event.text in results)
+            if is_done and event.kind == "agent" and event.data.get("text_id", "").startswith(text_id):
+                return True
+        return False
 
 
 @dataclass(slots=True)
@@ -115,19 +132,19 @@ class Town:
         self.callers[caller.number] = caller
         try:
             async with asyncio.timeout(PATIENCE_S):
-                call = await self.line.call("700", caller_id=caller.number, ring_s=PATIENCE_S)
-                caller.answered_s = call.answered_s
+                call = caller.call = await self.line.call("700", caller_id=caller.number, ring_s=PATIENCE_S)
                 try:
                     await self._live(call, caller, number)
                 finally:
                     with suppress(LabError):
                         await call.hang_up()
         except TimeoutError:
-            caller.is_out_of_patience = True
+            caller.has_left = True
+            caller.trouble = "out of patience"
         except (CallFailed, NothingHeard, LabError) as exc:
             caller.trouble = str(exc)
         finally:
-            caller.ended_s, caller.ended_wall_s = time.monotonic(), time.time()
+            caller.ended_s = time.monotonic()
             if caller.log is not None:
                 caller.log.refresh()
 
@@ -168,7 +185,9 @@ class Town:
     async def _find_log(self, caller: Caller) -> None:
         """Learn the worker's id of the call; nobody may have claimed it."""
         for _ in range(60):
-            found = await self.database.read(lambda conn: _newest(conn, caller.number))
+            found = None
+            with suppress(StoreUnavailable):
+                found = await self.database.read(lambda conn: _newest(conn, caller.number))
             if found is not None:
                 caller.worker = found[1]
                 caller.log = CallLog(self.events / f"{found[0]}.jsonl")
@@ -196,18 +215,15 @@ class Town:
         if (call := await _picked_up(ringing)) is None:
             return
         with suppress(AriAppError):
-            await asyncio.sleep(0.8)
-            if call.ended.is_set():
-                return
-            await call.press("1")
-            await asyncio.sleep(1.0)
-            if call.ended.is_set():
-                return
-            caller.with_human.set()
-            with suppress(NothingHeard):
-                await call.wait_hangup(self.seconds_with_human)
-            caller.human_left_s = time.monotonic()
-            await call.hang_up()
+            try:
+                await asyncio.sleep(0.8)
+                await call.press("1")
+                if await _greets(call, caller):
+                    with suppress(NothingHeard):
+                        await call.wait_hangup(self.seconds_with_human)
+                    caller.human_left_s = time.monotonic()
+            finally:
+                await call.hang_up()
 
 
 async def _picked_up(ringing: Ringing) -> Call | None:
@@ -218,6 +234,21 @@ async def _picked_up(ringing: Ringing) -> Call | None:
     finally:
         answering.cancel()
     return None if answering.cancelled() or answering.exception() is not None else answering.result()
+
+
+async def _greets(call: Call, caller: Caller) -> bool:
+    """Speak to the caller, more than once if need be; whether it came to their phone."""
+    for _ in range(GREETINGS):
+        await asyncio.sleep(0.7)
+        if call.ended.is_set():
+            return False
+        spoken = await call.play(tone())
+        await asyncio.sleep(0.3)
+        if caller.call is not None and holds_tone(caller.call.audio_heard(spoken.began_s, time.monotonic())):
+            caller.heard_human_s = spoken.began_s
+            caller.with_human.set()
+            return True
+    return False
 
 
 def _newest(conn: Connection, number: str) -> tuple[str, str] | None:

@@ -1,21 +1,32 @@
-"""What the chaos bench does: kill -9, freeze, cut or deaden the line to Asterisk, make the calendar hang."""
+"""What the chaos bench does to a running lab.
+
+kill -9 at every state of a call; freeze (SIGSTOP); cut a worker's line to Asterisk, or let it go dead; take the ARI
+user away and give it back; make the calendar hang; restart PostgreSQL.
+"""
 
 import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
 from ari_app.errors import LabError
 from ari_app.lab.bench.chaos_callers import Caller, Town
 from ari_app.lab.bench.chaos_line import Line
+from ari_app.lab.bench.servers import PostgresServer
+from ari_app.lab.configuration import replaced_ari_password
 from ari_app.lab.runtime import Lab
 
 FREEZE_S = 5.0
 DEAD_LINE_S = 7.0
 CALENDAR_AWAY_S = 6.0
+ARI_USER_AWAY_S = 4.0
+STORE_AWAY_S = 2.0
+ROUND_S = 120.0
+"""In a long run each of the deeds beside kills is done once in about this time."""
+MUST_RING_WITHIN_S = 5.0
 NEW_STATE_S = 10.0
 CONNECTED = frozenset({"connected", "disconnected"})
 
@@ -29,7 +40,7 @@ class Death:
     caller: Caller
     at_s: float
     how: str
-    """kill, freeze, cut or dead_line."""
+    """kill, freeze, cut, dead_line or ari_user_away."""
     standing: str
 
     @property
@@ -43,6 +54,13 @@ class Death:
         ended_s = self.caller.ended_s
         return self.standing not in CONNECTED and not (ended_s is not None and ended_s - self.at_s < 1.0)
 
+    @property
+    def is_unrung(self) -> bool:
+        """The caller waited, and no human's phone rang: late or never."""
+        waited_until_s = self.caller.ended_s or time.monotonic()
+        has_waited = waited_until_s - self.at_s > MUST_RING_WITHIN_S
+        return self.must_ring and has_waited and (self.rang_after_s or MUST_RING_WITHIN_S) >= MUST_RING_WITHIN_S
+
 
 @dataclass(slots=True)
 class Deeds:
@@ -52,8 +70,10 @@ class Deeds:
     town: Town
     workers: Mapping[int, Mapping[str, str]]
     """Number -> environment."""
-    line: Line
-    """Stands between the last worker and Asterisk."""
+    lines: Mapping[int, Line]
+    """Number -> what stands between this worker and Asterisk."""
+    postgres: PostgresServer | None
+    """The workers' database, where it is one that can be restarted."""
     random: Random
     report: Report
     deaths: list[Death] = field(default_factory=list)
@@ -68,18 +88,31 @@ class Deeds:
                 group.create_task(self._start(number))
 
     async def run(self, seconds: float, *, every_s: tuple[float, float] = (4.0, 8.0)) -> None:
-        """Kills all the while; each of the other deeds at its share of the time."""
+        """Kills all the while; each of the other deeds at its share of each round."""
         began_s = time.monotonic()
-        others = [(0.25, self.freeze), (0.45, self.cut), (0.6, self.calendar_away), (0.75, self.dead_line)]
+        others = self._schedule(seconds)
         async with asyncio.TaskGroup() as group:
-            while (passed := time.monotonic() - began_s) < seconds:
+            while (passed_s := time.monotonic() - began_s) < seconds:
                 await asyncio.sleep(self.random.uniform(*every_s))
-                if others and passed > others[0][0] * seconds:
+                if others and passed_s > others[0][0]:
                     await others.pop(0)[1]()
                     continue
                 if (number := await self._victim()) is not None:
                     await self.kill(number)
                     group.create_task(self._start(number))
+
+    def _schedule(self, seconds: float) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+        """Second -> deed, in order."""
+        deeds = [self.freeze, self.cut, self.calendar_away, self.dead_line]
+        if self.postgres is not None:
+            deeds = [self.freeze, self.ari_user_away, self.cut, self.store_away, self.calendar_away, self.dead_line]
+        rounds = max(1, round(seconds / ROUND_S))
+        each_s = seconds / rounds / (len(deeds) + 1)
+        return [
+            (index * seconds / rounds + (place + 1) * each_s, deed)
+            for index in range(rounds)
+            for place, deed in enumerate(deeds)
+        ]
 
     async def kill(self, number: int) -> None:
         """kill -9, in the middle of whatever it does."""
@@ -92,34 +125,71 @@ class Deeds:
         """SIGSTOP, and on again: by then its callers are with a human."""
         number = self._busiest()
         self._note_deaths(number, "freeze")
-        self.lab.signal(f"worker-{number}", signal.SIGSTOP)
-        await asyncio.sleep(FREEZE_S)
-        self.lab.signal(f"worker-{number}", signal.SIGCONT)
+        await self._stopped(f"worker-{number}", FREEZE_S)
 
     async def cut(self) -> None:
-        """Every connection to Asterisk of the last worker ends."""
-        self._note_deaths(max(self.workers), "cut")
-        self.line.cut()
+        """Every connection to Asterisk of a worker ends."""
+        number = self._busiest()
+        self._note_deaths(number, "cut")
+        self.lines[number].cut()
 
     async def dead_line(self) -> None:
-        """Packets of the last worker to and from Asterisk are lost, and nobody is told."""
-        self._note_deaths(max(self.workers), "dead_line")
-        async with self.line.dead():
+        """Packets of a worker to and from Asterisk are lost, and nobody is told."""
+        number = self._busiest()
+        self._note_deaths(number, "dead_line")
+        async with self.lines[number].dead():
             await asyncio.sleep(DEAD_LINE_S)
-        self.line.cut()
+        self.lines[number].cut()
+
+    async def ari_user_away(self) -> None:
+        """Asterisk's ARI user is gone and back with another password meanwhile: nobody's request or socket is taken."""
+        for number in self.workers:
+            self._note_deaths(number, "ari_user_away")
+        self.done["ari_user_away"] = self.done["ari_user_away"] - len(self.workers) + 1
+        try:
+            with replaced_ari_password(self.lab.pbx, "booking"):
+                await self._reload_ari()
+                for line in self.lines.values():
+                    line.cut()
+                await asyncio.sleep(ARI_USER_AWAY_S)
+        finally:
+            await self._reload_ari()
+
+    async def _stopped(self, name: str, for_s: float) -> None:
+        self.lab.signal(name, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(for_s)
+        finally:
+            self.lab.signal(name, signal.SIGCONT)
+
+    async def _reload_ari(self) -> None:
+        await self.lab.cli(self.lab.pbx, "module reload res_ari.so")
+
+    async def store_away(self) -> None:
+        """PostgreSQL is stopped at once, and started again."""
+        assert self.postgres is not None
+        self.done["store_away"] += 1
+        self.report("PostgreSQL restarts")
+        await asyncio.to_thread(self.postgres.stop)
+        try:
+            await asyncio.sleep(STORE_AWAY_S)
+        finally:
+            await asyncio.to_thread(self.postgres.start)
 
     async def calendar_away(self) -> None:
         """The CalDAV server takes requests and doesn't answer."""
         self.done["calendar_away"] += 1
         self.report("calendar away")
-        self.lab.signal("calendar", signal.SIGSTOP)
-        await asyncio.sleep(CALENDAR_AWAY_S)
-        self.lab.signal("calendar", signal.SIGCONT)
+        await self._stopped("calendar", CALENDAR_AWAY_S)
 
     def times_to_ring(self, *ways: str) -> list[float]:
         """Seconds from each death to the ring, of those that had to ring and did."""
         found = (death.rang_after_s for death in self.deaths if death.how in ways and death.must_ring)
         return sorted(after_s for after_s in found if after_s is not None)
+
+    def unrung(self, *ways: str) -> list[Death]:
+        """Deaths after which a caller waited without hearing of a human."""
+        return [death for death in self.deaths if death.how in ways and death.is_unrung]
 
     def _note_deaths(self, number: int, how: str) -> None:
         self.done[how] += 1

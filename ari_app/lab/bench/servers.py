@@ -36,6 +36,23 @@ class CalendarServer:
         return rss_mb(self.pid)
 
 
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A PostgreSQL that is up."""
+
+    url: str
+    control: tuple[str, ...]
+    """`pg_ctl` with all that says which cluster."""
+
+    def stop(self) -> None:
+        """End it at once: every session is cut. Raises LabError."""
+        _as_user([*self.control, "-m", "immediate", "stop"])
+
+    def start(self) -> None:
+        """Start it, and recover what the stop cut short; raises LabError."""
+        _as_user([*self.control, "start"])
+
+
 @contextlib.contextmanager
 def calendar_server(kind: str, folder: Path) -> Iterator[CalendarServer]:
     """Radicale or Xandikos, ended when the block ends; raises LabError."""
@@ -61,8 +78,8 @@ def database_url(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'store.db'}"
         return
-    with _postgres(folder / "postgres") as url:
-        yield url
+    with postgres_server(folder / "postgres") as server:
+        yield server.url
 
 
 def free_port() -> int:
@@ -109,7 +126,8 @@ def _xandikos(folder: Path, port: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def _postgres(folder: Path) -> Iterator[str]:
+def postgres_server(folder: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL cluster of its own in `folder`, which is made; raises LabError."""
     binaries = _postgres_binaries()
     folder.mkdir(mode=0o755)
     port = free_port()
@@ -123,7 +141,8 @@ def _postgres(folder: Path) -> Iterator[str]:
         _as_user([str(binaries / "initdb"), "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-N"])
         options = f"-p {port} -c listen_addresses={LOOPBACK} -c unix_socket_directories=''"
         _as_user([str(binaries / "pg_ctl"), "-D", data, "-w", "-t", "60", "-l", log, "-o", options, "start"])
-        yield f"postgresql://{USER}@{LOOPBACK}:{port}/postgres"
+        control = (str(binaries / "pg_ctl"), "-D", data, "-w", "-t", "60", "-l", log, "-o", options)
+        yield PostgresServer(f"postgresql://{USER}@{LOOPBACK}:{port}/postgres", control)
     finally:
         if (folder / "data" / "postmaster.pid").exists():
             _as_user([str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-w", "-m", "immediate", "stop"])
