@@ -6,7 +6,7 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -250,23 +250,29 @@ def prerender_texts(business: Business, clock: Clock, *, days: int) -> list[str]
 async def _route(board: Switchboard) -> None:
     """Serve the dialplan's question who takes a call; where another worker does so already, wait to replace it."""
     settings = board.settings.fastagi
-
-    async def route(request: RouteRequest) -> Decision:
-        number = to_e164(request.caller_number, board.settings.business.country)
-        if number and number in settings.blocked:
-            return Decision("human")
-        try:
-            known = await board.database.read(lambda conn: customers.find(conn, number)) if number else None
-        except StoreUnavailable:
-            known = None
-        return Decision("agent", caller_name=known.name if known else "")
-
+    route = functools.partial(
+        route_of_caller, board.database, blocked=settings.blocked, country=board.settings.business.country
+    )
     while True:
         try:
             async with FastAgi(settings, route):
                 await asyncio.Event().wait()
         except OSError:
             await asyncio.sleep(FASTAGI_RETRY_S)
+
+
+async def route_of_caller(
+    database: Database, request: RouteRequest, *, blocked: Collection[str], country: str
+) -> Decision:
+    """Who takes this caller: the agent, or where the number is blocked a human; with the name that is known."""
+    number = to_e164(request.caller_number, country)
+    if number and number in blocked:
+        return Decision("human")
+    try:
+        known = await database.read(lambda conn: customers.find(conn, number)) if number else None
+    except StoreUnavailable:
+        known = None
+    return Decision("agent", caller_name=known.name if known else "")
 
 
 async def _purge(board: Switchboard) -> None:

@@ -9,6 +9,7 @@ BENCHES: dict[str, str] = {
     "calls": "24 spoken calls: completed as meant, turns used, misunderstandings recovered",
     "booking": "openings, booking and refreshing a busy calendar",
     "races": "callers, killed workers and people race for few openings",
+    "fastagi": "the dialplan's question who takes a call, 200 times a second among strangers",
     "chaos": "calls while parts of the system are killed",
 }
 

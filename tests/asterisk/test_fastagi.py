@@ -164,10 +164,14 @@ async def p95_at_200_a_second(port: int) -> float:
     return sorted(times)[190]
 
 
-async def test_two_hundred_in_a_second_are_all_answered() -> None:
+async def test_two_hundred_in_a_second_are_answered_within_twenty_milliseconds() -> None:
+    """At p95, in the best of five seconds: others on the machine make a second slower, never faster."""
     async with FastAgi(ON_ANY_PORT, to_agent) as agi:
-        await p95_at_200_a_second(agi.port)
-        assert agi.counters.routed == 200
+        p95s_s: list[float] = []
+        while len(p95s_s) < 5 and min(p95s_s, default=1.0) >= 0.02:
+            p95s_s.append(await p95_at_200_a_second(agi.port))
+        assert agi.counters.routed == 200 * len(p95s_s)
+    assert min(p95s_s) < 0.02, p95s_s
 
 
 async def test_leaving_closes_every_peer() -> None:

@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from ari_app.lab.bench.chaos_deeds import Death, Deeds, Report
 from ari_app.lab.bench.chaos_line import Line
 from ari_app.lab.bench.chaos_verdict import Outcome
 from ari_app.lab.bench.servers import PostgresServer, machine, postgres_server
+from ari_app.lab.bench.turn_figures import quantile
 from ari_app.lab.phone import PhoneBook
 from ari_app.lab.places import LOOPBACK, port_offset
 from ari_app.lab.runtime import Lab
@@ -67,7 +68,7 @@ class Result:
     @property
     def is_ok(self) -> bool:
         """Nobody stranded, and for whoever lost a worker a human's phone rang in time."""
-        p95_s = percentile(self.deeds.times_to_ring(*DEATHS), 0.95)
+        p95_s = quantile(self.deeds.times_to_ring(*DEATHS), 0.95)
         is_in_time = (p95_s is None or p95_s <= RING_TARGET_S) and not self.deeds.unrung(*DEATHS, *LINE_LOSSES)
         return bool(self.town.callers) and not self.outcomes[Outcome.STRANDED] and is_in_time
 
@@ -213,13 +214,13 @@ def as_mapping(result: Result) -> dict[str, object]:
     figures: dict[str, object] = {
         "calls": len(result.town.callers),
         **{outcome.value: outcomes[outcome] for outcome in Outcome},
-        "death_to_ring_p50_s": percentile(rings_s, 0.5),
-        "death_to_ring_p95_s": percentile(rings_s, 0.95),
+        "death_to_ring_p50_s": quantile(rings_s, 0.5),
+        "death_to_ring_p95_s": quantile(rings_s, 0.95),
         "death_to_ring_max_s": round(rings_s[-1], 3) if rings_s else None,
         "deaths": sum(death.must_ring for death in deeds.deaths if death.how in DEATHS),
         "unrung": [_told(death) for death in deeds.unrung(*DEATHS, *LINE_LOSSES)],
         **{f"{way}_to_ring_s": [round(each, 2) for each in deeds.times_to_ring(way)] for way in LINE_LOSSES},
-        "dead_air_p95_s": percentile(dead_air_s, 0.95),
+        "dead_air_p95_s": quantile(dead_air_s, 0.95),
         "dead_air_max_s": round(dead_air_s[-1], 2) if dead_air_s else None,
         "deeds": dict(deeds.done),
         "killed_at": dict(deeds.killed_at),
@@ -244,13 +245,6 @@ def as_mapping(result: Result) -> dict[str, object]:
 
 def _told(death: Death) -> dict[str, object]:
     return {"number": death.caller.number, "how": death.how, "at": death.standing, "rang_s": death.rang_after_s}
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Of sorted values, by the nearest rank; None of none."""
-    if not values:
-        return None
-    return round(values[min(len(values) - 1, max(0, -(-len(values) * round(share * 100) // 100) - 1))], 3)
 
 
 def _say(line: str) -> None:

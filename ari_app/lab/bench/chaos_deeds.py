@@ -117,35 +117,33 @@ class Deeds:
     async def kill(self, number: int) -> None:
         """kill -9, in the middle of whatever it does."""
         self._ready.discard(number)
-        self._note_deaths(number, "kill")
+        self._note_deaths("kill", number)
         self.lab.signal(f"worker-{number}", signal.SIGKILL)
         await self.lab.stop(f"worker-{number}")
 
     async def freeze(self) -> None:
         """SIGSTOP, and on again: by then its callers are with a human."""
         number = self._busiest()
-        self._note_deaths(number, "freeze")
+        self._note_deaths("freeze", number)
         await self._stopped(f"worker-{number}", FREEZE_S)
 
     async def cut(self) -> None:
         """Every connection to Asterisk of a worker ends."""
         number = self._busiest()
-        self._note_deaths(number, "cut")
+        self._note_deaths("cut", number)
         self.lines[number].cut()
 
     async def dead_line(self) -> None:
         """Packets of a worker to and from Asterisk are lost, and nobody is told."""
         number = self._busiest()
-        self._note_deaths(number, "dead_line")
+        self._note_deaths("dead_line", number)
         async with self.lines[number].dead():
             await asyncio.sleep(DEAD_LINE_S)
         self.lines[number].cut()
 
     async def ari_user_away(self) -> None:
         """Asterisk's ARI user is gone and back with another password meanwhile: nobody's request or socket is taken."""
-        for number in self.workers:
-            self._note_deaths(number, "ari_user_away")
-        self.done["ari_user_away"] = self.done["ari_user_away"] - len(self.workers) + 1
+        self._note_deaths("ari_user_away", *self.workers)
         try:
             with replaced_ari_password(self.lab.pbx, "booking"):
                 await self._reload_ari()
@@ -191,17 +189,18 @@ class Deeds:
         """Deaths after which a caller waited without hearing of a human."""
         return [death for death in self.deaths if death.how in ways and death.is_unrung]
 
-    def _note_deaths(self, number: int, how: str) -> None:
+    def _note_deaths(self, how: str, *numbers: int) -> None:
         self.done[how] += 1
         now_s = time.monotonic()
-        struck = [caller for caller in self.town.up if caller.worker == f"booking-{number}" and caller.log is not None]
+        names = {f"booking-{number}" for number in numbers}
+        struck = [caller for caller in self.town.up if caller.worker in names and caller.log is not None]
         for caller in struck:
             standing = caller.standing()
             if standing != "disconnected":
                 self.deaths.append(Death(caller, now_s, how, standing))
                 if how == "kill":
                     self.killed_at[standing] += 1
-        self.report(f"{how} booking-{number}: {', '.join(each.standing() for each in struck) or 'no calls'}")
+        self.report(f"{how} {', '.join(names)}: {', '.join(each.standing() for each in struck) or 'no calls'}")
 
     async def _victim(self) -> int | None:
         """The worker with a call in a state that none was killed at so far; after a while, at which fewest were."""
