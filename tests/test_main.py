@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from ari_app import __main__, __version__
 from ari_app.__main__ import COMMANDS, LazyGroup, cli
-from ari_app.cli.sentinel import ami_login
+from ari_app.cli.sentinel import own_ami
 from ari_app.config import Settings
 from ari_app.errors import BadInput, LabError
 
@@ -103,6 +103,6 @@ def test_asking_a_sentinel_that_does_not_run_is_one_line_and_exit_two(tmp_path: 
 
 def test_the_sentinel_logs_in_as_its_own_ami_user_where_it_has_one() -> None:
     ami = {"user": "ari_app", "password": "a"}
-    assert ami_login(Settings.model_validate({"ami": ami})).user == "ari_app"
-    own = ami_login(Settings.model_validate({"ami": ami, "sentinel": {"ami_user": "s", "ami_password": "b"}}))
-    assert (own.user, own.password) == ("s", "b")
+    assert own_ami(Settings.model_validate({"ami": ami})).user == "ari_app"
+    own = own_ami(Settings.model_validate({"ami": ami, "sentinel": {"ami_user": "s", "ami_password": "b"}}))
+    assert (own.user, own.password.get_secret_value()) == ("s", "b")

@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from ari_app import logs
-from ari_app.config import Settings, load_settings
-from ari_app.sentinel.ami_link import AmiLogin
+from ari_app.config import AmiSettings, Settings, load_settings
 from ari_app.sentinel.status import ask_status
 from ari_app.sentinel.watch import Sentinel
 
@@ -33,7 +32,7 @@ def command(config: Path | None, status: bool, as_json: bool) -> None:
 
 async def _watch(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    watching = asyncio.create_task(Sentinel(settings.sentinel, ami_login(settings)).run(), name="sentinel")
+    watching = asyncio.create_task(Sentinel(settings.sentinel, own_ami(settings)).run(), name="sentinel")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, watching.cancel)
@@ -42,11 +41,12 @@ async def _watch(settings: Settings) -> None:
         watching.result()
 
 
-def ami_login(settings: Settings) -> AmiLogin:
+def own_ami(settings: Settings) -> AmiSettings:
     """The sentinel's own AMI user, or the application's where it has none."""
-    own = settings.sentinel.ami_user
-    user, secret = (own, settings.sentinel.ami_password) if own else (settings.ami.user, settings.ami.password)
-    return AmiLogin(settings.ami.host, settings.ami.port, user, secret.get_secret_value(), settings.ami.timeout_s)
+    if not settings.sentinel.ami_user:
+        return settings.ami
+    own = {"user": settings.sentinel.ami_user, "password": settings.sentinel.ami_password}
+    return settings.ami.model_copy(update=own)
 
 
 def _show(status: Mapping[str, object], *, as_json: bool) -> None:

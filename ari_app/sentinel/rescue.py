@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 
 from ari_app.call.heartbeat_protocol import ChannelState, HeldChannel
+from ari_app.config import AmiSettings
 from ari_app.errors import AmiUnavailable, ChannelGone
 from ari_app.logs import get_logger
-from ari_app.sentinel.ami_link import AmiLink, AmiLogin, LiveChannel
+from ari_app.sentinel.ami_link import AmiLink, LiveChannel
 from ari_app.sentinel.ledger import Ledger, Owed
 
 log = get_logger()
@@ -21,11 +22,11 @@ MOST_TRIES = 20
 class Rescue:
     """Pays the ledger's debts over AMI. `on_change` is called when there may be more to do."""
 
-    def __init__(self, ledger: Ledger, login: AmiLogin, *, context: str, on_change: Callable[[], None]) -> None:
+    def __init__(self, ledger: Ledger, ami: AmiSettings, *, context: str, on_change: Callable[[], None]) -> None:
         self._ledger = ledger
         self._context = context
         self._on_change = on_change
-        self._ami = AmiLink(login, on_up=self.compare_soon, on_hangup=self._channel_hung_up)
+        self._ami = AmiLink(ami, on_up=self.compare_soon, on_hangup=self._channel_hung_up)
         self._in_work: set[str] = set()
         self._must_compare = False
         self.redirects = 0
@@ -33,11 +34,11 @@ class Rescue:
 
     @property
     def is_ami_up(self) -> bool:
-        return self._ami.is_up
+        return self._ami.is_connected
 
     async def keep_connected(self) -> None:
         """Hold the AMI session; ends only by cancellation."""
-        await self._ami.run()
+        await self._ami.keep_connected()
 
     def compare_soon(self) -> None:
         """Have the ledger compared with the channels that Asterisk has."""
@@ -50,7 +51,7 @@ class Rescue:
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Begin, in `group`, whatever is owed and isn't being done; callers first. Returns at once."""
-        if not self._ami.is_up:
+        if not self._ami.is_connected:
             return
         if self._must_compare:
             self._must_compare = False
@@ -76,7 +77,7 @@ class Rescue:
                     if owed.is_restored and not await self._is_stranded(channel):
                         log.info("sentinel.redirect_needless", **fields)
                         break
-                    await self._ami.redirect(channel.id, context=self._context, exten=FALLBACK_EXTEN)
+                    await self._ami.redirect(channel.id, context=self._context, extension=FALLBACK_EXTEN)
                     after_s = round(_now() - owed.since_s, 3)
                     await asyncio.sleep(CHECK_AFTER_S)
                     if not await self._is_in_stasis(channel.id):
@@ -89,7 +90,7 @@ class Rescue:
                     break
                 except AmiUnavailable as exc:
                     log.warning("sentinel.redirect_failed", **fields, reason=str(exc))
-                    if not self._ami.is_up:
+                    if not self._ami.is_connected:
                         return
                     await asyncio.sleep(TRY_AGAIN_S)
             else:
@@ -101,7 +102,7 @@ class Rescue:
 
     async def _hang_up(self, channel_id: str) -> None:
         try:
-            await self._ami.hang_up(channel_id)
+            await self._ami.hangup(channel_id)
             self._ledger.settled(channel_id)
         except ChannelGone:
             self._ledger.settled(channel_id)

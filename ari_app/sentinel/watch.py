@@ -20,10 +20,9 @@ from ari_app.call.heartbeat_protocol import (
     encode,
     from_worker,
 )
-from ari_app.config import SentinelSettings
+from ari_app.config import AmiSettings, SentinelSettings
 from ari_app.logs import get_logger
 from ari_app.sentinel import memory
-from ari_app.sentinel.ami_link import AmiLogin
 from ari_app.sentinel.doorway import listen
 from ari_app.sentinel.ledger import Death, Ledger, Loss
 from ari_app.sentinel.notify import tell_systemd
@@ -55,7 +54,7 @@ class _Link:
 class Sentinel:
     """Watches workers until it is cancelled; what it knows is on disk within a tick."""
 
-    def __init__(self, settings: SentinelSettings, ami: AmiLogin) -> None:
+    def __init__(self, settings: SentinelSettings, ami: AmiSettings) -> None:
         self._settings = settings
         self._ledger = Ledger(grace_s=settings.grace_s, silent_s=settings.silent_s)
         self._links: dict[int, _Link] = {}

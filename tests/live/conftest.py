@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import fcntl
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +74,61 @@ async def worker(lab: Lab) -> AsyncIterator[Lab]:
     finally:
         await lab.stop("worker-1")
         await lab.stop("sentinel")
+
+
+QUEUES = """
+[front-desk]
+strategy = ringall
+member => PJSIP/softphone-4
+
+[nobody]
+strategy = ringall
+joinempty = no
+"""
+MAILBOX = """
+200 => 1234,Front desk
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDesk:
+    """A queue with one member (softphone-4), one without, and a mailbox: where [fallback] and the ladder may go on."""
+
+    lab: Lab
+    spool: Path
+    """Where the mailbox's messages come in."""
+
+    async def fallback_goes_to(self, *, queue: str = "", mailbox: str = "") -> None:
+        """Set the dialplan's globals."""
+        for name, value in (("FALLBACK_QUEUE", queue), ("FALLBACK_MAILBOX", mailbox)):
+            await self.lab.cli(self.lab.pbx, f'dialplan set global {name} "{value}"')
+
+    def messages(self) -> list[Path]:
+        return sorted(self.spool.glob("INBOX/*.wav"))
+
+
+@pytest.fixture
+async def front_desk(lab: Lab) -> AsyncIterator[FrontDesk]:
+    """The PBX with queues and a mailbox, as an owner would have them; gone again after the test."""
+    files = {lab.pbx.etc / "queues.conf": QUEUES, lab.pbx.etc / "voicemail.conf": MAILBOX}
+    kept = {path: path.read_text("utf-8") for path in files}
+    desk = FrontDesk(lab, lab.pbx.state / "spool/voicemail/default/200")
+    shutil.rmtree(desk.spool, ignore_errors=True)
+    try:
+        for path, text in files.items():
+            path.write_text(kept[path] + text, "utf-8")
+        await _reread(lab)
+        yield desk
+    finally:
+        for path, text in kept.items():
+            path.write_text(text, "utf-8")
+        await desk.fallback_goes_to()
+        await _reread(lab)
+
+
+async def _reread(lab: Lab) -> None:
+    for module in ("app_queue.so", "app_voicemail.so"):
+        await lab.cli(lab.pbx, f"module reload {module}")
 
 
 class Ami:

@@ -14,8 +14,10 @@ import pytest
 from ari_app.asterisk.ari_client import AriClient
 from ari_app.asterisk.ari_events import CallBroadcast, StasisStart
 from ari_app.config import AriSettings
-from ari_app.lab.phone import PhoneBook
+from ari_app.lab.phone import Call, PhoneBook
 from ari_app.lab.runtime import Lab
+
+from .conftest import FrontDesk
 
 pytestmark = pytest.mark.live
 
@@ -199,6 +201,66 @@ async def test_nobody_at_all_hears_an_apology_and_the_call_ends(phones: PhoneBoo
     heard_s = await call.first_sound(call.answered_s, within_s=3)
     assert await call.wait_hangup(15) == 16
     assert call.level_heard_dbfs(heard_s, heard_s + 1.0) > -40
+
+
+async def test_nobody_at_the_extension_means_the_queue_and_nobody_there_the_mailbox(
+    front_desk: FrontDesk, phones: PhoneBook
+) -> None:
+    desk, member = phones.line("scheduling"), phones.line("softphone-4")
+    desk.forget_rings()
+    await front_desk.fallback_goes_to(queue="front-desk", mailbox="200@default")
+    calling = asyncio.create_task(phones.line("softphone-1").call("700"))
+    await (await desk.ringing()).decline()
+    human = await (await member.ringing()).answer()
+    call = await calling
+    spoken = await human.say("good morning")
+    await call.first_sound(spoken.began_s, within_s=2)
+    await human.hang_up()
+    await call.wait_hangup(3)
+
+    await front_desk.fallback_goes_to(queue="nobody", mailbox="200@default")
+    calling = asyncio.create_task(phones.line("softphone-1").call("700"))
+    await (await desk.ringing()).decline()
+    await leave_message(await calling, front_desk)
+
+
+async def test_closed_with_a_mailbox_takes_a_message(lab: Lab, front_desk: FrontDesk, phones: PhoneBook) -> None:
+    await front_desk.fallback_goes_to(mailbox="200@default")
+    async with route_service(lab, route("closed")):
+        await leave_message(await phones.line("softphone-1").call("700"), front_desk)
+
+
+async def leave_message(call: Call, desk: FrontDesk) -> None:
+    """Hear the mailbox's greeting, cut it short, speak, and hang up: the message is there."""
+    await call.first_sound(call.answered_s, within_s=5)
+    await call.press("#")
+    await asyncio.sleep(1.0)
+    await call.say("please call me back about my appointment next week")
+    await call.hang_up()
+    deadline_s = time.monotonic() + 3
+    while not desk.messages():
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.05)
+
+
+async def test_the_plain_way_for_an_older_asterisk_reaches_worker_or_human(
+    lab: Lab, phones: PhoneBook, ari_settings: AriSettings
+) -> None:
+    await lab.cli(lab.pbx, "dialplan add extension 799,1,Goto,booking-plain\\,200\\,1 into phones")
+    try:
+        assert await reaches_human(phones, extension="799") < 0.6
+        async with worker_named(ari_settings, "booking-1") as ari:
+            with ari.subscribe() as events:
+                calling = asyncio.create_task(phones.line("softphone-1").call("799"))
+                async with asyncio.timeout(5):
+                    while not isinstance(start := await events.get(), StasisStart):
+                        pass
+            assert start.args == ("200",)
+            await ari.answer(start.channel.id)
+            await calling
+            await ari.hangup(start.channel.id)
+    finally:
+        await lab.cli(lab.pbx, "dialplan remove extension 799@phones")
 
 
 async def test_closed_says_so_without_ringing_anyone(lab: Lab, phones: PhoneBook) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from ari_app.call.heartbeat_protocol import ChannelState, HeldChannel
-from ari_app.config import SentinelSettings
-from ari_app.sentinel.ami_link import AmiLogin
+from ari_app.config import AmiSettings, SentinelSettings
 from ari_app.sentinel.watch import Sentinel
 
 
@@ -152,11 +152,15 @@ def settings(tmp_path: Path) -> SentinelSettings:
     return SentinelSettings(socket=tmp_path / "s.sock", heartbeat_s=0.05, silent_s=0.4, grace_s=0.15)
 
 
+def ami_at(port: int, secret: str = "secret") -> AmiSettings:
+    return AmiSettings(port=port, user="sentinel", password=SecretStr(secret), timeout_s=0.5)
+
+
 @asynccontextmanager
 async def watching(
     settings: SentinelSettings, asterisk: AmiServer, *, secret: str = "secret"
 ) -> AsyncIterator[Sentinel]:
-    sentinel = Sentinel(settings, AmiLogin("127.0.0.1", asterisk.port, "sentinel", secret, 0.5))
+    sentinel = Sentinel(settings, ami_at(asterisk.port, secret))
     task = asyncio.create_task(sentinel.run())
     try:
         await until(lambda: settings.socket.exists() or task.done())

@@ -14,11 +14,10 @@ from ari_app.call.heartbeat import Heartbeat
 from ari_app.call.heartbeat_protocol import ChannelState, HeldChannel, Hello, encode
 from ari_app.config import SentinelSettings
 from ari_app.errors import BadInput
-from ari_app.sentinel.ami_link import AmiLogin
 from ari_app.sentinel.status import ask_status
 from ari_app.sentinel.watch import Sentinel
 
-from .conftest import AmiServer, channel, until, watching
+from .conftest import AmiServer, ami_at, channel, until, watching
 
 WORKER = """
 import asyncio, sys
@@ -310,7 +309,7 @@ async def test_a_second_sentinel_is_refused(
     sentinel: Sentinel, settings: SentinelSettings, asterisk: AmiServer
 ) -> None:
     with pytest.raises(BadInput, match="another sentinel"):
-        await Sentinel(settings, AmiLogin("127.0.0.1", asterisk.port, "sentinel", "secret", 0.5)).run()
+        await Sentinel(settings, ami_at(asterisk.port)).run()
 
 
 async def test_a_dead_sentinels_socket_is_taken_over(settings: SentinelSettings, asterisk: AmiServer) -> None:
@@ -327,7 +326,7 @@ async def test_a_place_where_no_socket_can_be_is_one_clear_line(settings: Sentin
     for path in (tmp_path / "file", tmp_path / "file" / "s.sock", tmp_path / ("x" * 120)):
         wrong = settings.model_copy(update={"socket": path})
         with pytest.raises(BadInput, match=r"sentinel\.socket"):
-            await Sentinel(wrong, AmiLogin("127.0.0.1", 1, "sentinel", "secret", 0.5)).run()
+            await Sentinel(wrong, ami_at(1)).run()
 
 
 async def test_asking_where_no_sentinel_is_says_how_to_start_one(settings: SentinelSettings) -> None:
