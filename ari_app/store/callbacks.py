@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Row, case, or_, select, true, update
 
 from ari_app.store.database import insert_new
+from ari_app.store.lease import give_back, is_held, take_first
 from ari_app.store.schema import CallbackStatus, callbacks
 
 
@@ -109,34 +110,23 @@ def claim(
 
     A claim ends with `done`, `put_back`, or by itself after `lease`; after `attempts` the desk must see to it.
     """
-    is_free = or_(callbacks.c.claimed_until.is_(None), callbacks.c.claimed_until <= now)
-    suits = callbacks.c.preferred == "" if is_any_time else true()
-    row = conn.execute(
-        select(callbacks)
-        .where(callbacks.c.status == CallbackStatus.OPEN, callbacks.c.attempts < attempts, is_free, suits)
-        .order_by(callbacks.c.due, callbacks.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).first()
-    if row is None:
-        return None
-    claimed = conn.execute(
-        update(callbacks)
-        .where(callbacks.c.id == row.id)
-        .values(claimed_by=worker, claimed_until=now + lease, attempts=callbacks.c.attempts + 1)
-        .returning(callbacks)
+    row = take_first(
+        conn,
+        callbacks,
+        callbacks.c.status == CallbackStatus.OPEN,
+        callbacks.c.attempts < attempts,
+        or_(callbacks.c.claimed_until.is_(None), callbacks.c.claimed_until <= now),
+        callbacks.c.preferred == "" if is_any_time else true(),
+        order_by=(callbacks.c.due, callbacks.c.id),
+        worker=worker,
+        until=now + lease,
     )
-    return _callback(claimed.one())
+    return None if row is None else _callback(row)
 
 
 def put_back(conn: Connection, callback: Callback, *, next_at: datetime) -> bool:
     """Nobody was reached: free for another try at `next_at`."""
-    changed = conn.execute(
-        update(callbacks)
-        .where(callbacks.c.id == callback.id, callbacks.c.claimed_by == callback.claimed_by)
-        .values(claimed_by="", claimed_until=next_at)
-    )
-    return changed.rowcount > 0
+    return give_back(conn, callbacks, is_held(callbacks, callback), claimed_until=next_at)
 
 
 def _callback(row: Row[tuple[object, ...]]) -> Callback:

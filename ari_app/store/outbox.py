@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 
 from ari_app.store.database import insert_new
+from ari_app.store.lease import give_back, is_held, take_first
 from ari_app.store.schema import OutboxState, outbox
 
 
@@ -75,42 +76,27 @@ def held_before(conn: Connection, moment: datetime) -> list[OutboxMessage]:
 
 def claim(conn: Connection, *, worker: str, now: datetime, lease: timedelta) -> OutboxMessage | None:
     """Take the message that is due longest for this worker alone, until `now + lease`; None: nothing is due."""
-    row = conn.execute(
-        select(outbox)
-        .where(outbox.c.state == OutboxState.DUE, outbox.c.due_at <= now, outbox.c.claimed_by == "")
-        .order_by(outbox.c.due_at, outbox.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).first()
-    if row is None:
-        return None
-    claimed = conn.execute(
-        update(outbox)
-        .where(outbox.c.id == row.id)
-        .values(claimed_by=worker, claimed_until=now + lease, attempts=outbox.c.attempts + 1)
-        .returning(outbox)
+    row = take_first(
+        conn,
+        outbox,
+        outbox.c.state == OutboxState.DUE,
+        outbox.c.due_at <= now,
+        outbox.c.claimed_by == "",
+        order_by=(outbox.c.due_at, outbox.c.id),
+        worker=worker,
+        until=now + lease,
     )
-    return _message(claimed.one())
+    return None if row is None else _message(row)
 
 
 def finish(conn: Connection, message: OutboxMessage, *, state: OutboxState, now: datetime, reason: str = "") -> bool:
     """Write down that a claimed message was sent or failed for good; False where the claim was lost meanwhile."""
-    changed = conn.execute(
-        update(outbox)
-        .where(_still_claimed(message))
-        .values(state=state, ended_at=now, reason=reason, claimed_by="", claimed_until=None)
-    )
-    return changed.rowcount > 0
+    return give_back(conn, outbox, _still_claimed(message), state=state, ended_at=now, reason=reason)
 
 
 def put_back(conn: Connection, message: OutboxMessage, *, due_at: datetime, reason: str) -> bool:
     """Give a claimed message back, to be tried again at `due_at`; False where the claim was lost meanwhile."""
-    changed = conn.execute(
-        update(outbox)
-        .where(_still_claimed(message))
-        .values(due_at=due_at, reason=reason, claimed_by="", claimed_until=None)
-    )
-    return changed.rowcount > 0
+    return give_back(conn, outbox, _still_claimed(message), due_at=due_at, reason=reason)
 
 
 def settle_doubtful(
@@ -158,12 +144,7 @@ def counts(conn: Connection) -> dict[OutboxState, int]:
 
 
 def _still_claimed(message: OutboxMessage) -> ColumnElement[bool]:
-    return and_(
-        outbox.c.id == message.id,
-        outbox.c.state == OutboxState.DUE,
-        outbox.c.claimed_by == message.claimed_by,
-        outbox.c.attempts == message.attempts,
-    )
+    return and_(is_held(outbox, message), outbox.c.state == OutboxState.DUE)
 
 
 def _message(row: Row[tuple[object, ...]]) -> OutboxMessage:

@@ -61,3 +61,15 @@ async def test_nobody_reached_means_another_try_later(database: Database, now: d
     assert await database.run(lambda c: callbacks.put_back(c, claimed, next_at=later))
     assert await database.run(lambda c: callbacks.claim(c, worker="w", now=now, lease=LEASE)) is None
     assert await database.run(lambda c: callbacks.claim(c, worker="w", now=later, lease=LEASE)) is not None
+
+
+async def test_a_claim_that_ran_out_gives_nothing_back_even_where_the_same_worker_has_it_again(
+    database: Database, now: datetime
+) -> None:
+    await database.run(lambda c: _promise(c, "u1", now, now))
+    first = await database.run(lambda c: callbacks.claim(c, worker="w", now=now, lease=LEASE))
+    again = await database.run(lambda c: callbacks.claim(c, worker="w", now=now + LEASE, lease=LEASE))
+    assert first is not None
+    assert again is not None
+    assert not await database.run(lambda c: callbacks.put_back(c, first, next_at=now + LEASE))
+    assert await database.run(lambda c: callbacks.put_back(c, again, next_at=now + LEASE))
