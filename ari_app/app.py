@@ -22,7 +22,7 @@ from ari_app.call.callbacks import Callbacks
 from ari_app.call.heartbeat import Heartbeat
 from ari_app.call.orphans import SentinelNews
 from ari_app.call.registry import CallEvent, Registry
-from ari_app.call.session import Switchboard
+from ari_app.call.session import Switchboard, apology_of
 from ari_app.call.understanding import Understanding
 from ari_app.clock import Clock, SystemClock
 from ari_app.config import Settings
@@ -111,6 +111,7 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         await asyncio.to_thread(_learn_to_understand, business, clock)
         stack.callback(recogniser.close)
         stack.callback(synthesiser.close)
+        apology = await synthesiser.render(apology_of(business))
         say("calendar")
         booking = await stack.enter_async_context(build_service(settings, database, clock))
         say("Asterisk")
@@ -128,7 +129,18 @@ async def building(settings: Settings, *, say: Callable[[str], None]) -> AsyncIt
         )
         registry = Registry(settings.worker.capacity)
         board = Switchboard(
-            settings, ari, ami, booking, database, recogniser, synthesiser, business, clock, registry, heartbeat
+            settings,
+            ari,
+            ami,
+            booking,
+            database,
+            recogniser,
+            synthesiser,
+            business,
+            clock,
+            registry,
+            heartbeat,
+            apology,
         )
         gateway = build_gateway(settings, ari, ami)
         sender = None

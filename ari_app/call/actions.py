@@ -24,7 +24,7 @@ log = get_logger()
 
 HandOver = Callable[[a.HandOff], Awaitable[a.Event | None]]
 
-ACTION_S = 12.0
+ACTION_S = 8.0
 """Longer than this no caller waits; what was begun goes on, and a booking that then stands is told by its text."""
 
 

@@ -62,6 +62,7 @@ FALLBACK_S = 1.0
 APOLOGY_S = 10.0
 """For the sentence that something has gone wrong, everything included."""
 RESUMED_TEXT_ID = "resumed"
+APOLOGY_TEXT_ID = "handoff.failure"
 
 Resumed = tuple[State, tuple[a.SystemAct, ...]]
 
@@ -85,6 +86,8 @@ class Switchboard:
     clock: Clock
     registry: Registry
     heartbeat: Heartbeat
+    apology: bytes
+    """What a caller hears when something has gone wrong and a human comes: made at the start, it needs no voice."""
 
 
 @dataclass(slots=True)
@@ -212,15 +215,14 @@ class Session:
             raise
 
     async def _apologise(self, bridge: Bridge) -> None:
-        """Say that something has gone wrong and a human comes, if there is still a voice to say it."""
+        """Say that something has gone wrong and a human comes, if there is still a line to say it on."""
         board = self.board
-        text = board.business.texts.render("handoff.failure", {}, variant=0, now=board.clock.now())
         try:
             async with asyncio.timeout(APOLOGY_S), MediaLeg.open(board.ari) as leg:
                 with self._media_held(leg.channel_id):
                     await bridge.add(leg.channel_id)
-                    self.diary.note("agent", text, text_id="handoff.failure")
-                    await leg.say([await board.synthesiser.render(text)])
+                    self.diary.note("agent", apology_of(board.business), text_id=APOLOGY_TEXT_ID)
+                    await leg.say([board.apology])
         except (AriAppError, TimeoutError) as exc:
             log.warning("call.no_apology", reason=str(exc) or "too slow")
 
@@ -377,6 +379,11 @@ class Session:
 
     def _tell_sentinel(self, state: ChannelState, *, linked: str | None = None) -> None:
         self.board.heartbeat.channel(self.channel_name, self.channel.id, state=state, linked=linked)
+
+
+def apology_of(business: Business) -> str:
+    """The sentence that something has gone wrong and a human comes."""
+    return business.texts.render(APOLOGY_TEXT_ID, {}, variant=0)
 
 
 def taken_up(standing: Standing) -> Resumed:

@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -168,13 +168,18 @@ class Lab:
         await self._ready("sentinel", self._sentinel_listens, within_s=15)
         return record
 
-    async def start_worker(self, number: int = 1, *, environ: Mapping[str, str] | None = None) -> ProcessRecord:
-        """`ari-app serve` as booking-NUMBER, ready to take calls; `environ` goes over this lab's own."""
+    async def start_worker(
+        self, number: int = 1, *, environ: Mapping[str, str] | None = None, program: Sequence[str] = ("-m", "ari_app")
+    ) -> ProcessRecord:
+        """`ari-app serve` as booking-NUMBER, ready to take calls; `environ` goes over this lab's own.
+
+        `program` is what Python runs in place of `ari_app`.
+        """
         if importlib.util.find_spec("ari_app.cli.serve") is None:
             raise LabError("this checkout has no `ari-app serve`")
         merged = {**self.environment(number), **(environ or {})}
         name, port = f"worker-{number}", self.ports.console + number - 1
-        record = self.processes.start(name, [sys.executable, "-m", "ari_app", "serve"], merged)
+        record = self.processes.start(name, [sys.executable, *program, "serve"], merged)
         await self._ready(name, lambda: _answers_ready(port), within_s=60)
         return record
 

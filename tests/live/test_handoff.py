@@ -3,98 +3,24 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from ari_app.asterisk.ari_client import AriClient
-from ari_app.lab.phone import Call, Line, PhoneBook
+from ari_app.lab.phone import Line, PhoneBook
 from ari_app.lab.runtime import Lab
+
+from .steps import connected, greeted, nothing_left, served, texts_of, until, whispered
 
 pytestmark = pytest.mark.live
 
 JANE = "+442079460123"
 """docker/customers.csv: Jane Miller"""
-CLEAN_WITHIN_S = 4.0
-
-
-@asynccontextmanager
-async def served(lab: Lab, events: Path, ladder: str = "", **environ: str) -> AsyncIterator[None]:
-    """Sentinel and one worker; `ladder` are lines for the settings' [handoff], `environ` as section__key."""
-    names = {f"ARI_APP_{name.upper()}": value for name, value in environ.items()}
-    if ladder:
-        text = lab.settings_path.read_text("utf-8")
-        before, _, after = text.partition("[handoff]\n")
-        _, _, rest = after.partition("\n\n")
-        path = events / "ari_app.toml"
-        path.write_text(f'{before}[handoff]\nextension = "200"\n{ladder}\n\n{rest}', "utf-8")
-        names["ARI_APP_CONFIG"] = str(path)
-    await lab.start_sentinel()
-    await lab.start_worker(1, environ={"ARI_APP_LAB__EVENTS_DIR": str(events), "ARI_APP_SMS__GATEWAY": "none", **names})
-    try:
-        async with asyncio.timeout(120):
-            yield
-    finally:
-        await lab.stop("worker-1")
-        await lab.stop("sentinel")
-
-
-def texts_of(events: Path) -> list[str]:
-    """Ids of all that the agent said, in order."""
-    lines = [json.loads(line) for path in events.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
-    return [event["text_id"] for event in sorted(lines, key=lambda event: event["at"]) if event["kind"] == "agent"]
-
-
-async def until(found: Callable[[], bool], within_s: float = 12.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not found():
-        assert time.monotonic() < deadline_s
-        await asyncio.sleep(0.05)
-
-
-async def nothing_left(pbx: AriClient) -> None:
-    """No channel and none of our bridges is in the PBX."""
-    deadline_s = time.monotonic() + CLEAN_WITHIN_S
-    while True:
-        left = [each.name for each in await pbx.channels()] + [each.id for each in await pbx.bridges() if each.is_own]
-        if not left:
-            return
-        assert time.monotonic() < deadline_s, left
-        await asyncio.sleep(0.1)
 
 
 async def media_channels(pbx: AriClient) -> list[str]:
     return [each.name for each in await pbx.channels() if each.name.startswith("WebSocket/")]
-
-
-async def greeted(phones: PhoneBook) -> Call:
-    phones.line("scheduling").forget_rings()
-    call = await phones.line("softphone-1").call("700")
-    await call.first_sound(call.answered_s, within_s=8)
-    return call
-
-
-async def rung(phones: PhoneBook, call: Call) -> "Awaitable[Call]":
-    """Press 0 and wait until the desk rings; to be awaited: its answer."""
-    await call.press("0")
-    ringing = await phones.line("scheduling").ringing(within_s=12)
-    return ringing.answer()
-
-
-async def whispered(phones: PhoneBook, call: Call) -> Call:
-    human = await (await rung(phones, call))
-    await human.first_sound(human.answered_s, within_s=5)
-    return human
-
-
-async def connected(phones: PhoneBook, call: Call) -> Call:
-    human = await whispered(phones, call)
-    await human.press("1")
-    spoken = await human.say("hello")
-    await call.first_sound(spoken.began_s, within_s=3)
-    return human
 
 
 async def test_a_hang_up_at_any_step_leaves_nothing(
@@ -117,10 +43,10 @@ async def test_a_hang_up_at_any_step_leaves_nothing(
         await nothing_left(pbx)
 
         call = await greeted(phones)
-        answer = await rung(phones, call)
+        await call.press("0")
+        await phones.line("scheduling").ringing(within_s=12)
         await call.hang_up()
         await nothing_left(pbx)
-        asyncio.ensure_future(answer).cancel()
 
         call = await greeted(phones)
         human = await whispered(phones, call)
@@ -204,7 +130,7 @@ allowed = ["200", "104"]
 ladder = ["queue:nowhere", "104"]
 endpoints = { "200" = "PJSIP/scheduling", "104" = "PJSIP/softphone-4" }
 """
-    async with served(lab, tmp_path, ladder.strip()):
+    async with served(lab, tmp_path, handoff=ladder):
         call = await greeted(phones)
         await call.press("0")
         await (await phones.line("scheduling").ringing(within_s=12)).decline()
@@ -227,7 +153,7 @@ async def test_an_outgoing_number_can_not_be_rung_by_the_agent(
 ladder = ["9001234567", "queue:x@toll", "104"]
 endpoints = { "200" = "PJSIP/scheduling" }
 """
-    async with served(lab, tmp_path, ladder.strip()):
+    async with served(lab, tmp_path, handoff=ladder):
         call = await greeted(phones)
         await call.press("0")
         await (await phones.line("scheduling").ringing(within_s=12)).decline()
