@@ -71,10 +71,10 @@ class RawSip:
             if status >= 200 and headers.get("call-id") == call_id and headers["cseq"].startswith(f"{number} "):
                 return status, headers
 
-    async def shout(self, method: str, uri: str, user: str, call_id: str) -> None:
+    async def shout(self, method: str, uri: str, user: str, call_id: str, extra: str) -> None:
         """Send a request and don't listen."""
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendto(self._socket, self.message(method, uri, user, call_id, 1), ("127.0.0.1", self.port))
+        message = self.message(method, uri, user, call_id, 1, extra)
+        await asyncio.get_running_loop().sock_sendto(self._socket, message, ("127.0.0.1", self.port))
 
     def message(self, method: str, uri: str, user: str, call_id: str, number: int, extra: str = "") -> bytes:
         port = self._socket.getsockname()[1]
@@ -205,13 +205,12 @@ async def test_guessing_at_passwords_does_not_disturb_a_running_call(lab: Lab, p
     call = await phones.line("softphone-1").call("600")
     await call.first_sound((await call.say("hello")).began_s)
     began_s = time.monotonic()
+    uri = f"sip:700@127.0.0.1:{lab.ports.sip}"
     async with raw_sip(lab) as sip:
-        loop = asyncio.get_running_loop()
+        _, challenge = await sip._send("INVITE", uri, "softphone-2", "a-first-one", 1, "")
+        authorization = digest(challenge["www-authenticate"], "INVITE", uri, "softphone-2", "guess")
         for number in range(400):
-            message = sip.message(
-                "INVITE", f"sip:700@127.0.0.1:{lab.ports.sip}", f"guess-{number}", f"{number:012d}", 1
-            )
-            await loop.sock_sendto(sip._socket, message, ("127.0.0.1", lab.ports.sip))
+            await sip.shout("INVITE", uri, "softphone-2", f"{number:012d}", f"Authorization: {authorization}\r\n")
             await asyncio.sleep(0.005)
     spoken = await call.say("still there")
     heard_s = await call.first_sound(spoken.began_s, within_s=2)
@@ -222,6 +221,9 @@ async def test_guessing_at_passwords_does_not_disturb_a_running_call(lab: Lab, p
     assert heard_s - spoken.began_s < 0.25
     frames = sum(len(run.frames) for run in call.handset.heard.runs)
     assert frames * 0.02 > (until_s - call.answered_s) * 0.95, f"{len(heard)} runs"
+    guesses = (await asyncio.to_thread(lab.pbx.security_log.read_text, "utf-8")).splitlines()
+    refused = [line for line in guesses if "ChallengeResponseFailed" in line and "softphone-2" in line]
+    assert len(refused) > 200, "they were guesses at a password, and each was looked at"
 
 
 async def test_ari_wants_its_password_and_keeps_only_a_hash(lab: Lab, ari_settings: AriSettings) -> None:
