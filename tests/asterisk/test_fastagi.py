@@ -148,30 +148,21 @@ async def test_another_script_is_a_human(agi: FastAgi) -> None:
     assert await ask(agi.port, headers(agi_network_script="evil")) == ['SET VARIABLE ROUTE "human"']
 
 
-async def p95_at_200_a_second(port: int) -> float:
-    times: list[float] = []
-
-    async def timed() -> None:
-        started = time.perf_counter()
-        await ask(port, headers())
-        times.append(time.perf_counter() - started)
-
+async def ask_200_in_a_second(port: int) -> None:
     first = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for number in range(200):
-            group.create_task(timed())
+            group.create_task(ask(port, headers()))
             await asyncio.sleep(max(0.0, first + (number + 1) / 200 - time.perf_counter()))
-    return sorted(times)[190]
 
 
-async def test_two_hundred_in_a_second_are_answered_within_twenty_milliseconds() -> None:
-    """At p95, in the best of five seconds: others on the machine make a second slower, never faster."""
+async def test_two_hundred_a_second_are_all_answered_and_leave_a_core_room() -> None:
+    """Each in less than 4 of the 5 ms that there are, askers included; how long they wait, `bench fastagi` measures."""
     async with FastAgi(ON_ANY_PORT, to_agent) as agi:
-        p95s_s: list[float] = []
-        while len(p95s_s) < 5 and min(p95s_s, default=1.0) >= 0.02:
-            p95s_s.append(await p95_at_200_a_second(agi.port))
-        assert agi.counters.routed == 200 * len(p95s_s)
-    assert min(p95s_s) < 0.02, p95s_s
+        began_s = time.process_time()
+        await ask_200_in_a_second(agi.port)
+        assert agi.counters.routed == 200
+    assert time.process_time() - began_s < 200 * 0.004
 
 
 async def test_leaving_closes_every_peer() -> None:
