@@ -12,6 +12,8 @@ from ari_app.asterisk.ari_client import AriClient
 from ari_app.lab.phone import Call, PhoneBook
 from ari_app.lab.runtime import Lab
 
+from .conftest import FrontDesk
+
 TEST_S = 120.0
 
 
@@ -124,3 +126,21 @@ async def hear_each_other(one: Call, other: Call) -> None:
     for speaker, listener in ((one, other), (other, one)):
         spoken = await speaker.say("do you hear me")
         await listener.first_sound(spoken.began_s, within_s=2.0)
+
+
+async def leave_message(call: Call, desk: FrontDesk) -> None:
+    """Hear the mailbox's greeting, cut it short, speak, and hang up: the message is there."""
+    await until_in_voicemail(desk.lab)
+    await call.first_sound(time.monotonic(), within_s=5)
+    await call.press("#")
+    await asyncio.sleep(1.0)
+    await call.say("please call me back about my appointment next week")
+    await call.hang_up()
+    await until(desk.messages, within_s=3.0)
+
+
+async def until_in_voicemail(lab: Lab) -> None:
+    deadline_s = time.monotonic() + 12
+    while "VoiceMail" not in (shown := await lab.cli(lab.pbx, "core show channels concise")):
+        assert time.monotonic() < deadline_s, shown
+        await asyncio.sleep(0.2)

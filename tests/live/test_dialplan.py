@@ -14,10 +14,11 @@ import pytest
 from ari_app.asterisk.ari_client import AriClient
 from ari_app.asterisk.ari_events import CallBroadcast, StasisStart
 from ari_app.config import AriSettings
-from ari_app.lab.phone import Call, PhoneBook
+from ari_app.lab.phone import PhoneBook
 from ari_app.lab.runtime import Lab
 
 from .conftest import FrontDesk
+from .steps import leave_message
 
 pytestmark = pytest.mark.live
 
@@ -228,19 +229,6 @@ async def test_closed_with_a_mailbox_takes_a_message(lab: Lab, front_desk: Front
     await front_desk.fallback_goes_to(mailbox="200@default")
     async with route_service(lab, route("closed")):
         await leave_message(await phones.line("softphone-1").call("700"), front_desk)
-
-
-async def leave_message(call: Call, desk: FrontDesk) -> None:
-    """Hear the mailbox's greeting, cut it short, speak, and hang up: the message is there."""
-    await call.first_sound(call.answered_s, within_s=5)
-    await call.press("#")
-    await asyncio.sleep(1.0)
-    await call.say("please call me back about my appointment next week")
-    await call.hang_up()
-    deadline_s = time.monotonic() + 3
-    while not desk.messages():
-        assert time.monotonic() < deadline_s
-        await asyncio.sleep(0.05)
 
 
 async def test_the_plain_way_for_an_older_asterisk_reaches_worker_or_human(

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from ari_app.asterisk.ari_client import AriClient
-from ari_app.lab.phone import Line, PhoneBook
+from ari_app.lab.phone import PhoneBook
 from ari_app.lab.runtime import Lab
 
-from .steps import connected, greeted, nothing_left, served, texts_of, until, whispered
+from .conftest import FrontDesk
+from .steps import connected, greeted, leave_message, nothing_left, served, texts_of, until, whispered
 
 pytestmark = pytest.mark.live
 
@@ -124,18 +125,23 @@ async def test_who_is_declined_or_not_answered_is_promised_a_callback_that_is_ke
         assert phones.line("softphone-1").number in [each["number"] for each in shown["callbacks"]]
 
 
-async def test_the_next_of_the_ladder_is_rung(lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path) -> None:
+async def test_the_ladder_goes_on_to_extension_queue_and_voicemail_and_leaves_out_a_phone_that_is_busy(
+    lab: Lab, front_desk: FrontDesk, phones: PhoneBook, pbx: AriClient, tmp_path: Path
+) -> None:
     ladder = """
-allowed = ["200", "104"]
-ladder = ["queue:nowhere", "104"]
-endpoints = { "200" = "PJSIP/scheduling", "104" = "PJSIP/softphone-4" }
+allowed = ["200", "103"]
+ladder = ["queue:nowhere", "103", "queue:front-desk"]
+endpoints = { "200" = "PJSIP/scheduling", "103" = "PJSIP/softphone-3" }
+voicemail_context = "voicemail"
 """
+    await front_desk.fallback_goes_to(mailbox="200@default")
+    desk, second, queued = (phones.line(name) for name in ("scheduling", "softphone-3", "softphone-4"))
     async with served(lab, tmp_path, handoff=ladder):
         call = await greeted(phones)
         await call.press("0")
-        await (await phones.line("scheduling").ringing(within_s=12)).decline()
-        second: Line = phones.line("softphone-4")
-        human = await (await second.ringing(within_s=8)).answer()
+        await (await desk.ringing(within_s=12)).decline()
+        await (await second.ringing(within_s=8)).decline()
+        human = await (await queued.ringing(within_s=8)).answer()
         await human.first_sound(human.answered_s, within_s=5)
         await human.press("1")
         spoken = await human.say("hello")
@@ -143,6 +149,17 @@ endpoints = { "200" = "PJSIP/scheduling", "104" = "PJSIP/softphone-4" }
         await call.hang_up()
         await human.wait_hangup(3)
         await nothing_left(pbx)
+
+        talking = asyncio.create_task(phones.line("softphone-2").call("200"))
+        busy = await (await desk.ringing()).answer()
+        await talking
+        call = await greeted(phones)
+        await call.press("0")
+        await (await second.ringing(within_s=12)).decline()
+        assert desk.rings.empty(), "a phone in use isn't rung"
+        await (await queued.ringing(within_s=8)).decline()
+        await leave_message(call, front_desk)
+        await busy.hang_up()
 
 
 async def test_an_outgoing_number_can_not_be_rung_by_the_agent(
@@ -163,20 +180,21 @@ endpoints = { "200" = "PJSIP/scheduling" }
     assert "toll: reached" not in await asyncio.to_thread(lab.pbx.log.read_text, "utf-8")
 
 
-@pytest.mark.parametrize(
-    "name", ['"A ${GLOBAL(FALLBACK_EXTENSION)} B"', '"Bobby\\" Tables, Jr; <x>"', '"' + "n" * 200 + '"']
-)
+HOSTILE_NAMES = ('"A ${GLOBAL(FALLBACK_EXTENSION)} B"', '"Bobby\\" Tables, Jr; <x>"', '"' + "n" * 200 + '"')
+
+
 async def test_a_hostile_caller_name_reaches_the_humans_phone_harmless(
-    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path, name: str
+    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path
 ) -> None:
     desk = phones.line("scheduling")
     desk.forget_rings()
     async with served(lab, tmp_path):
-        call = await phones.line("trunk").call("700", caller_id=f"{name} <+447700900777>")
-        await call.first_sound(call.answered_s, within_s=8)
-        await call.press("0")
-        ringing = await desk.ringing(within_s=12)
-        assert ringing.caller_number == "+447700900777"
-        assert not set('"<>\\') & set(ringing.caller_name)
-        await call.hang_up()
-        await nothing_left(pbx)
+        for name in HOSTILE_NAMES:
+            call = await phones.line("trunk").call("700", caller_id=f"{name} <+447700900777>")
+            await call.first_sound(call.answered_s, within_s=8)
+            await call.press("0")
+            ringing = await desk.ringing(within_s=12)
+            assert ringing.caller_number == "+447700900777"
+            assert not set('"<>\\') & set(ringing.caller_name)
+            await call.hang_up()
+            await nothing_left(pbx)
