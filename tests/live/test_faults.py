@@ -15,7 +15,7 @@ from .steps import nothing_left, served, until
 
 pytestmark = pytest.mark.live
 
-FAULTY = Path(__file__).with_name("faulty_worker.py")
+FAULTY = ("-m", "tests.live.faulty_worker")
 SENTENCE_WITHIN_S = 9.0
 """Five seconds that a library may take, and no more than a caller sits through."""
 
@@ -58,7 +58,7 @@ async def test_a_library_that_hangs_costs_one_caller_a_sentence_and_nobody_else_
     events = tmp_path / "events"
     monkeypatch.setenv("FAULT", str(fault))
     # baseline: every clause is made when it is said, nothing comes from a cache
-    async with served(lab, events, program=(str(FAULTY),), turns__baseline="true"):
+    async with served(lab, events, program=FAULTY, turns__baseline="true"):
         try:
             struck, log = await greeted(phones.line("softphone-1"), events)
             other, others_log = await greeted(phones.line("softphone-2"), events)
