@@ -69,15 +69,6 @@ def texts_of(events: Path) -> list[str]:
     return [event["text_id"] for event in log_of(events) if event["kind"] == "agent"]
 
 
-def last_said(events: Path) -> str:
-    """Id of what the agent said last."""
-    return next(reversed(texts_of(events)), "")
-
-
-def calls_in(events: Path) -> int:
-    return len(list(events.glob("*.jsonl")))
-
-
 async def until(found: Callable[[], object], within_s: float = 15.0) -> None:
     deadline_s = time.monotonic() + within_s
     while not found():
@@ -85,12 +76,12 @@ async def until(found: Callable[[], object], within_s: float = 15.0) -> None:
         await asyncio.sleep(0.05)
 
 
-async def nothing_left(pbx: AriClient, within_s: float = 6.0, *, bridges: bool = True) -> None:
-    """No channel, and none of our bridges (where asked for), is in the PBX any more."""
+async def nothing_left(pbx: AriClient, within_s: float = 6.0) -> None:
+    """No channel and none of our bridges is in the PBX any more."""
     deadline_s = time.monotonic() + within_s
     while True:
         left = [f"{each.name} {each.state}" for each in await pbx.channels()]
-        left += [each.id for each in await pbx.bridges() if bridges and each.is_own]
+        left += [each.id for each in await pbx.bridges() if each.is_own]
         if not left:
             return
         assert time.monotonic() < deadline_s, left
@@ -120,12 +111,6 @@ async def connected(phones: PhoneBook, call: Call) -> Call:
     spoken = await human.say("hello")
     await call.first_sound(spoken.began_s, within_s=3)
     return human
-
-
-async def hear_each_other(one: Call, other: Call) -> None:
-    for speaker, listener in ((one, other), (other, one)):
-        spoken = await speaker.say("do you hear me")
-        await listener.first_sound(spoken.began_s, within_s=2.0)
 
 
 async def leave_message(call: Call, desk: FrontDesk) -> None:
