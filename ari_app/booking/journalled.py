@@ -83,6 +83,12 @@ class Journalled:
         """Every step that is neither done nor undone, as it stands in the journal."""
         return [from_payload(step.payload) for step in await self._database.read(journal.unfinished)]
 
+    async def unconfirmed(self, *, within: timedelta) -> list[Plan]:
+        """Every step that isn't done, those that were undone `within` the last while among them."""
+        since = self._now() - within
+        steps = await self._database.read(lambda conn: journal.unconfirmed(conn, since=since))
+        return [from_payload(step.payload) for step in steps]
+
     async def claim(self, running: frozenset[str]) -> list[tuple[Step, Plan]]:
         """Steps left behind by dead workers, and own ones to be looked at again; not those that are `running`."""
         now = self._now()

@@ -132,13 +132,16 @@ class BookingService:
     async def appointments_of(self, number: str, now: datetime) -> tuple[Appointment, ...]:
         """Upcoming appointments of this number, soonest first, as the calendars hold them now.
 
-        Without what is just being made and isn't confirmed: it may yet be undone. Raises StoreUnavailable too.
+        Without what isn't confirmed: it may yet be undone, or was so a moment ago and the mirror holds it still.
+        Raises StoreUnavailable too.
         """
         if not number:
             return ()
-        unconfirmed = {plan.uid for plan in await self._unsettled(lambda plan: bool(plan.uid))}
+        await self._unsettled(lambda plan: bool(plan.uid))
         await self._freshen()
         found = _joined(self._mirror.appointments(safe_number(number)), now)
+        within = timedelta(seconds=2 * self._stale_after_s)
+        unconfirmed = {plan.uid for plan in await self._journalled.unconfirmed(within=within)}
         return tuple(item for item in found if item.uid not in unconfirmed)
 
     async def appointments_between(self, start: datetime, end: datetime) -> tuple[Appointment, ...]:

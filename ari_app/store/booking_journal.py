@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import JSON, Column, Connection, Index, Row, Table, delete, or_, select, update
+from sqlalchemy import JSON, Column, Connection, Index, Row, Table, and_, delete, or_, select, update
 
 from ari_app.store.database import insert_new
 from ari_app.store.schema import Moment, Words, metadata
@@ -140,6 +140,13 @@ def unfinished(conn: Connection) -> list[Step]:
     """Every step that is neither done nor undone."""
     ended = or_(booking_journal.c.state == StepState.DONE, booking_journal.c.state == StepState.UNDONE)
     return [_step(row) for row in conn.execute(select(booking_journal).where(~ended))]
+
+
+def unconfirmed(conn: Connection, *, since: datetime) -> list[Step]:
+    """Every step that isn't done: unfinished ones, and those undone `since`, whose events a copy may still hold."""
+    is_undone = and_(booking_journal.c.state == StepState.UNDONE, booking_journal.c.changed >= since)
+    is_open = booking_journal.c.state.in_([StepState.OPEN, StepState.UNDOING])
+    return [_step(row) for row in conn.execute(select(booking_journal).where(or_(is_open, is_undone)))]
 
 
 def every(conn: Connection) -> list[Step]:

@@ -188,6 +188,15 @@ async def test_what_was_not_confirmed_is_not_read_out(scene: Scene, server: Cale
     assert await scene.recover() == {}
 
 
+async def test_what_was_undone_is_not_read_out_from_a_mirror_that_lags(scene: Scene, server: CalendarServer) -> None:
+    old = await scene.old()
+    async with Database(scene.settings.store.url) as database, scene.service(database) as booking:
+        await scene.die("book", "after create 1", old, server)
+        await booking.refresh()
+        assert await scene.recover() == {}
+        assert await booking.appointments_of("+442079460123", booking.now()) == (old,)
+
+
 async def test_an_event_that_a_person_touched_meanwhile_is_theirs(scene: Scene, server: CalendarServer) -> None:
     old = await scene.old()
     await scene.die("book", "after create 1", old, server)
