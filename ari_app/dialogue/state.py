@@ -134,6 +134,8 @@ class State:
     """What was booked or moved last, as the calendar has it."""
 
     callback_number: str = ""
+    callback_preferred: str = ""
+    """When the caller would like to be called, in the agent's words."""
     is_keeping_callback: bool = False
     handoffs_failed: int = 0
     handoff_reason: HandOffReason = HandOffReason.LOOP

@@ -59,12 +59,16 @@ def answer_time(turn: Turn, act: CallerAct) -> Outcome | None:
     )
     if not pieces and not is_any and not act.text.strip():
         return None
+    turn.state = replace(turn.state, callback_preferred=", ".join(pieces))
     return turn.settle_callback(", ".join(pieces) or ("" if is_any else act.text.strip()))
 
 
 def kept(turn: Turn, event: CallbackKept) -> Outcome:
-    """Say what was promised, and goodbye."""
-    if event.due is not None:
+    """Say what was promised, never an hour beside the one that the caller asked for, and goodbye."""
+    if turn.state.callback_preferred:
+        turn.say("noted", what=turn.state.callback_preferred)
+        turn.say("done.callback")
+    elif event.due is not None:
         turn.say("done.callback_due", due=event.due)
     else:
         turn.say("done.callback")
