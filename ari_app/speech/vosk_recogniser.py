@@ -13,6 +13,9 @@ step if that still waits for a thread.
 
 Free recognisers go back to an idle list and keep their expanded search graph: a fresh one costs twice the CPU for its
 first utterance. A phrase list is compiled anew (0.2 ms for 30 phrases) unless the turn before had the same one.
+
+A thread that doesn't come out of the C code can't be ended. It is left behind with its stream, and new threads take the
+place of all: each call that hangs costs itself alone.
 """
 
 import asyncio
@@ -37,6 +40,8 @@ from ari_app.speech.vosk_decoder import UNKNOWN, Decoder, FreeRecogniser, Kaldi,
 STEP_BYTES = RATE_HZ * 2 // 10
 """100 ms."""
 MAX_IDLE = 32
+MIN_FLUSH_THREADS = 2
+"""One may hang until its caller's patience is over; the others' utterances end meanwhile."""
 WHOLE_UTTERANCE_S = 60.0
 NOTHING_HEARD = Partial(free="", listed="", audio_s=0.0)
 
@@ -75,8 +80,8 @@ class VoskRecogniser:
         self.has_phrase_lists = any((model_path / place / "HCLr.fst").is_file() for place in ("graph", "."))
         """Whether phrase lists work: big models have one static graph and recognise freely only."""
         self.stats = RecogniserStats()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="vosk")
-        self._flush_pool = ThreadPoolExecutor(threads, thread_name_prefix="vosk-flush")
+        self._threads = threads
+        self._open_pools()
         self._idle: deque[FreeRecogniser] = deque(maxlen=MAX_IDLE)
         self._lock = threading.Lock()
         self._spelling = functools.lru_cache(maxsize=20_000)(self._find_spelling)
@@ -86,7 +91,7 @@ class VoskRecogniser:
         if self._is_closed:
             raise SpeechError("the recogniser is closed")
         self.stats = replace(self.stats, streams_open=self.stats.streams_open + 1)
-        return VoskStream(self, self._pool, self._flush_pool)
+        return VoskStream(self)
 
     def knows(self, word: str) -> bool:
         return self._spelling(word) is not None
@@ -110,9 +115,21 @@ class VoskRecogniser:
 
     def close(self) -> None:
         self._is_closed = True
-        for pool in (self._pool, self._flush_pool):
+        for pool in (self.pool, self.flush_pool):
             pool.shutdown(wait=True)
         self._idle.clear()
+
+    def leave_behind(self) -> None:
+        """Go on with new threads, since one of the old doesn't come back; the others end when their work is done."""
+        if self._is_closed:
+            return
+        for pool in (self.pool, self.flush_pool):
+            pool.shutdown(wait=False)
+        self._open_pools()
+
+    def _open_pools(self) -> None:
+        self.pool = ThreadPoolExecutor(self._threads, thread_name_prefix="vosk")
+        self.flush_pool = ThreadPoolExecutor(max(self._threads, MIN_FLUSH_THREADS), thread_name_prefix="vosk-flush")
 
     def count_closed(self) -> None:
         self.stats = replace(self.stats, streams_open=self.stats.streams_open - 1)
@@ -164,10 +181,8 @@ class _Step:
 class VoskStream:
     """One call leg's recognition. All of it but the decoder lives on the event loop."""
 
-    def __init__(self, recogniser: VoskRecogniser, pool: ThreadPoolExecutor, flush_pool: ThreadPoolExecutor) -> None:
+    def __init__(self, recogniser: VoskRecogniser) -> None:
         self._recogniser = recogniser
-        self._pool = pool
-        self._flush_pool = flush_pool
         self._decoder = Decoder(recogniser)
         self._queued = bytearray()
         self._job: asyncio.Future[Partial] | asyncio.Future[Transcript] | None = None
@@ -227,24 +242,30 @@ class VoskStream:
             raise SpeechError(f"recognition failed: {self._failure}") from self._failure
         start, self._start = self._start, None
         audio = self._take_queued()
-        finishing = self._run(self._flush_pool, functools.partial(self._decoder.finish, start, audio), audio)
+        finishing = self._run(self._recogniser.flush_pool, functools.partial(self._decoder.finish, start, audio), audio)
         transcript = await asyncio.shield(asyncio.wrap_future(finishing))
         self._recogniser.count_utterance(transcript.audio_s)
         return transcript
 
     async def close(self) -> None:
-        """Give the recognisers back; idempotent. Waits for the step in work, a few milliseconds."""
+        """Give the recognisers back; idempotent. Waits for the step in work, a few milliseconds.
+
+        Cancelled before that has ended, it takes the step's thread for one that hangs.
+        """
         if self._is_closed:
             return
         self._is_closed, self._is_listening = True, False
         self._take_back()
         self._queued.clear()
         self._recogniser.count_closed()
-        await self._quiet()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._pool, self._decoder.release)
+            await self._quiet()
+            await asyncio.get_running_loop().run_in_executor(self._recogniser.pool, self._decoder.release)
         except RuntimeError:  # the pool has ended: nobody else is at work
             self._decoder.release()
+        except asyncio.CancelledError:
+            self._recogniser.leave_behind()
+            raise
 
     def _go_on(self) -> None:
         """Hand the queue to a thread, unless one is at work for this stream or there is too little to do."""
@@ -256,7 +277,7 @@ class VoskStream:
         start, self._start = self._start, None
         audio = self._take_queued()
         try:
-            future = self._run(self._pool, functools.partial(self._decoder.decode, start, audio), audio)
+            future = self._run(self._recogniser.pool, functools.partial(self._decoder.decode, start, audio), audio)
         except SpeechError as exc:
             self._failure = exc
             return

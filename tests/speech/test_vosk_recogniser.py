@@ -1,9 +1,11 @@
 import asyncio
 import itertools
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import vosk
 
 from ari_app.audio.frames import frames, seconds
 from ari_app.errors import ModelMissing, SpeechError
@@ -249,3 +251,31 @@ async def test_recognisers_are_given_back_and_used_again(recogniser, caller_says
     second = recogniser.stream()
     assert (await hear(second, caller_says("half past three"), PHRASES)).text == "half past three"
     await second.close()
+
+
+async def test_streams_that_hang_leave_the_others_threads(caller_says, monkeypatch):
+    is_hanging, let_go = threading.Event(), threading.Event()
+    final_result = vosk.KaldiRecognizer.FinalResult
+
+    def hang(kaldi: vosk.KaldiRecognizer) -> str:
+        if is_hanging.is_set():
+            let_go.wait(60)
+        return final_result(kaldi)
+
+    monkeypatch.setattr(vosk.KaldiRecognizer, "FinalResult", hang)
+    model = VoskRecogniser(LAB_MODEL, threads=1)
+    audio = caller_says("half past three")
+    try:
+        meanwhile = model.stream()
+        for _ in range(3):
+            stream = model.stream()
+            is_hanging.set()
+            for wait in (hear(stream, audio, PHRASES), stream.close()):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(wait, 2.0)
+            is_hanging.clear()
+            assert (await asyncio.wait_for(hear(meanwhile, audio, PHRASES), 10)).text == "half past three"
+        await meanwhile.close()
+    finally:
+        let_go.set()
+        model.close()
