@@ -12,6 +12,8 @@ from ari_app.dialogue.state import State, Wanted
 from ari_app.dialogue.turn import Turn
 from ari_app.understanding.meaning import CallerAct, DateRange, Preference, Slot, TimeRange
 
+ANY_DAY, ANY_TIME = DateRange(None, None), TimeRange(None, None)
+
 
 def take_wishes(turn: Turn, act: CallerAct) -> bool:
     """Fill the slots that the act names, keep the others; whether anything in it concerned an appointment.
@@ -19,6 +21,7 @@ def take_wishes(turn: Turn, act: CallerAct) -> bool:
     What can't be (no such day, a day gone by, a service that isn't offered) is told and leaves its slot as it was.
     """
     before = turn.state
+    act = _without_careless(act, before.wanted)
     taken = [
         _take_rejected(turn, act),
         _take_service(turn, act),
@@ -30,6 +33,14 @@ def take_wishes(turn: Turn, act: CallerAct) -> bool:
     if turn.state.wanted != before.wanted:
         turn.state = replace(searched_anew(turn.state), wanted=_kept_from_proposal(before, turn.state.wanted, act))
     return any(taken)
+
+
+def _without_careless(act: CallerAct, wanted: Wanted) -> CallerAct:
+    """ "I don't mind" fills what is still open; a day or time that was said stays."""
+    if act.date != ANY_DAY or act.time != ANY_TIME or (wanted.date is None and wanted.time is None):
+        return act
+    day = act.date if wanted.date is None else None
+    return replace(act, date=day, time=act.time if wanted.time is None else None)
 
 
 def prefer(turn: Turn, preference: Preference, offered: Sequence[Opening]) -> None:
