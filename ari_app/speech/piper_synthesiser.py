@@ -31,15 +31,20 @@ from piper.config import PiperConfig, SynthesisConfig
 from ari_app.audio.frames import RATE_HZ, seconds
 from ari_app.audio.loudness import CEILING_DBFS, TARGET_DBOV, gain_to
 from ari_app.errors import ModelMissing, SpeechError, SynthesisFailed
+from ari_app.logs import get_logger
 from ari_app.metrics import PHRASE_CACHE, TTS_FIRST_AUDIO
 from ari_app.speech.clauses import COMMA_PAUSE_S, END_PAUSE_S, Clause, split
 from ari_app.speech.phrase_cache import PhraseCache
+
+log = get_logger()
 
 CACHE_FORMAT = "2"
 """Part of each key: raised when the same text would sound different."""
 CALIBRATION = "Good morning, this is the practice. Your appointment is on Tuesday at half past three."
 AHEAD = 2
 """Clauses asked for beyond the one being waited for."""
+HANGS_S = 5.0
+"""A clause takes well under a second; a thread that has been at one for so long doesn't come back."""
 LEAD_S = 0.02
 TAIL_S = 0.06
 FADE_S = 0.004
@@ -70,11 +75,13 @@ class PiperSynthesiser:
         threads: int = 2,
         length_scale: float = 1.0,
         is_plain: bool = False,
+        hangs_s: float = HANGS_S,
     ) -> None:
         """`is_plain`: the plain way, for measuring beside this one: each text whole, and made anew each time."""
         self.name = model_path.stem
         self.cache = cache
         self._is_plain = is_plain
+        self._hangs_s = hangs_s
         self.stats = SynthesiserStats()
         self._voice = _load(model_path)
         self._settings = SynthesisConfig(
@@ -82,7 +89,10 @@ class PiperSynthesiser:
         )
         self._voice_digest = _digest(model_path)
         self._cache_settings = f"{CACHE_FORMAT}|{length_scale:g}|{TARGET_DBOV:g}"
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="piper")
+        self._threads = threads
+        self._pool = self._new_pool()
+        self._at_work: dict[int, float] = {}
+        """Since when each thread has been at its clause, by the thread's identity and the monotonic clock."""
         self._making: dict[str, Future[bytes]] = {}
         self._lock = threading.Lock()
         self._stats_lock = threading.Lock()
@@ -156,6 +166,7 @@ class PiperSynthesiser:
             PHRASE_CACHE.labels("hit").inc()
             return held
         with self._lock:
+            self._leave_behind_what_hangs()
             job = self._making.get(key)
             if job is None:
                 try:
@@ -169,11 +180,36 @@ class PiperSynthesiser:
         job.add_done_callback(functools.partial(self._made, key))
         return job
 
-    def _made(self, key: str, _: "Future[bytes]") -> None:
+    def _made(self, key: str, job: "Future[bytes]") -> None:
         with self._lock:
-            self._making.pop(key, None)
+            if self._making.get(key) is job:
+                del self._making[key]
+
+    def _new_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, thread_name_prefix="piper")
+
+    def _leave_behind_what_hangs(self) -> None:
+        """A thread that doesn't come out of the C code can't be ended: go on with new ones, its clause is made anew."""
+        now_s = time.monotonic()
+        hanging = [thread for thread, began_s in list(self._at_work.items()) if now_s - began_s > self._hangs_s]
+        if not hanging or self._is_closed:
+            return
+        log.warning("synthesiser.left_behind", threads=len(hanging))
+        for thread in hanging:
+            self._at_work.pop(thread, None)
+        self._pool.shutdown(wait=False)
+        self._pool = self._new_pool()
+        self._making.clear()
 
     def _fetch(self, key: str, text: str) -> bytes:
+        thread = threading.get_ident()
+        self._at_work[thread] = time.monotonic()
+        try:
+            return self._found_or_made(key, text)
+        finally:
+            self._at_work.pop(thread, None)
+
+    def _found_or_made(self, key: str, text: str) -> bytes:
         audio = None if self._is_plain else self.cache.get(key)
         PHRASE_CACHE.labels("hit" if audio is not None else "miss").inc()
         if audio is None:

@@ -1,11 +1,13 @@
 import asyncio
 import json
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import piper
 import pytest
 
 from ari_app.audio.frames import RATE_HZ, seconds
@@ -209,3 +211,31 @@ def test_missing_or_broken_voice_is_named(tmp_path):
     (tmp_path / "bad.onnx.json").write_text("{}")
     with pytest.raises(SpeechError, match=r"bad\.onnx"):
         PiperSynthesiser(tmp_path / "bad.onnx", PhraseCache(tmp_path / "c", max_bytes=10_000_000))
+
+
+async def test_clauses_that_hang_leave_the_others_threads_and_are_made_anew(lab_voice, tmp_path, monkeypatch):
+    loaded = PiperSynthesiser(lab_voice, PhraseCache(tmp_path, max_bytes=50_000_000), threads=2, hangs_s=1.0)
+    is_hanging, let_go = threading.Event(), threading.Event()
+    synthesize = piper.PiperVoice.synthesize
+
+    def hang(voice: piper.PiperVoice, *arguments: object) -> object:
+        if is_hanging.is_set():
+            let_go.wait(60)
+        return synthesize(voice, *arguments)
+
+    monkeypatch.setattr(piper.PiperVoice, "synthesize", hang)
+    texts = ["What can I do for you?", "See you soon."]
+    try:
+        is_hanging.set()
+        asked = [asyncio.create_task(loaded.render(text)) for text in texts]
+        done, _ = await asyncio.wait(asked, timeout=1.5)
+        assert not done, "both threads hang"
+        is_hanging.clear()
+        for text in (*texts, "Good morning."):
+            assert await asyncio.wait_for(loaded.render(text), 10)
+        let_go.set()
+        assert all(await asyncio.wait_for(asyncio.gather(*asked), 10)), "what comes back late does no harm"
+        assert not loaded._making
+    finally:
+        let_go.set()
+        loaded.close()
