@@ -40,6 +40,8 @@ class Prompt:
     """What is about to be booked was read out for a yes."""
     is_wish: bool = False
     """Whether they want something: "no, that's fine" declines it."""
+    is_cancelling: bool = False
+    """What is to be cancelled was read out: "move it instead" is another task then, no correction."""
 
 
 def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
@@ -58,7 +60,13 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
     is_anything_else = "marks.anything_else" in whole
     is_read_back = expectation.confirming is not None or ("marks.question_confirm" in found and not is_anything_else)
     return Prompt(
-        asks, is_anything_else, has_mark, not expectation.prompt.strip(), is_read_back, "marks.question_wish" in found
+        asks,
+        is_anything_else,
+        has_mark,
+        not expectation.prompt.strip(),
+        is_read_back,
+        "marks.question_wish" in found,
+        is_read_back and "marks.question_cancel" in whole,
     )
 
 

@@ -130,15 +130,20 @@ def month_day(ctx: ReadingContext, month: int, day: int, year: int | None = None
 
 @action
 def weekday_month_day(ctx: ReadingContext, w: int, month: int, day: int, year: int | None = None) -> DateValue:
-    """ "tuesday the fourth of march": the month and day hold; the weekday picks the year only where it fits soon."""
+    """ "tuesday the fourth of march": there is no such day where that is no tuesday.
+
+    The weekday picks the year only where the coming such day is nearly a year ahead.
+    """
     found = month_day(ctx, month, day, year)
-    if found.start is None or found.start.weekday() == w or year is not None:
+    if found.start is None or found.start.weekday() == w:
         return found
+    if year is not None or (found.start - ctx.today).days <= 300:
+        return IMPOSSIBLE
     try:
         following = date(found.start.year + 1, month, day)
     except ValueError:
-        return found
-    return one_day(following) if following.weekday() == w and (found.start - ctx.today).days > 300 else found
+        return IMPOSSIBLE
+    return one_day(following) if following.weekday() == w else IMPOSSIBLE
 
 
 @action
@@ -174,7 +179,7 @@ def day_in_month(ctx: ReadingContext, day: int, p: DateValue) -> DateValue | Non
 
 @action
 def weekday_the(ctx: ReadingContext, w: int, day: int) -> DateValue:
-    """ "tuesday the fourth": the coming fourth that is a tuesday, else the coming fourth."""
+    """ "tuesday the fourth": the coming fourth that is a tuesday."""
     month = ctx.today.replace(day=1)
     for _ in range(13):
         if day <= calendar.monthrange(month.year, month.month)[1]:
@@ -182,7 +187,7 @@ def weekday_the(ctx: ReadingContext, w: int, day: int) -> DateValue:
             if found >= ctx.today and found.weekday() == w:
                 return one_day(found)
         month = add_months(month, 1)
-    return day_of_month(ctx, day)
+    return IMPOSSIBLE
 
 
 @action
@@ -779,7 +784,8 @@ def iso_tuple(ctx: ReadingContext, x: tuple[int, int, int]) -> DateValue:
 
 @action
 def numeric_tuple(ctx: ReadingContext, x: tuple[int, ...], w: int | None = None) -> DateValue:
-    return numeric(ctx, *x)
+    found = numeric(ctx, *x)
+    return found if w is None or found.start is None or found.start.weekday() == w else IMPOSSIBLE
 
 
 @action

@@ -42,6 +42,7 @@ PROMPT_MARKS = (
     "marks.anything_else",
     "marks.offer",
     "marks.question_wish",
+    "marks.question_cancel",
 )
 GAP_MARKS = ("marks.correct", "marks.instead", "marks.either", "marks.fits", "marks.takes")
 PHRASE_KINDS = ("intents", "topics", "yes_no", "marks", "choices", "preferences", "names")
@@ -89,6 +90,8 @@ class Grammar:
     """What listeners say while others speak, and go on listening."""
     """Words that carry nothing."""
     pronouns: frozenset[str]
+    homophones: Mapping[str, str]
+    """Numbers that sound like a small word before the name of a service ("four" for "for")."""
     from_words: frozenset[str]
     """Words before the day that an appointment is moved away from."""
     to_words: frozenset[str]
@@ -227,6 +230,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         unfinished=frozenset(map(str, data["unfinished"])),
         fillers=frozenset(map(str, data["fillers"])),
         backchannels=frozenset(map(str, data["backchannels"])),
+        homophones={str(k): str(v) for k, v in data.get("homophones", {}).items()},
         from_words=frozenset(map(str, data.get("from_words", ()))),
         to_words=frozenset(map(str, data.get("to_words", ()))),
         about_words=frozenset(map(str, data.get("about_words", ()))),

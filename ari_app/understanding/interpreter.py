@@ -118,6 +118,9 @@ class _Sentence:
             self.grammar,
             is_expected=Slot.SERVICE in expected.slots or Slot.TASK in expected.slots,
         )
+        meant = self._meant(said, words, service)
+        if meant is not None:
+            return replace(self, tokens=meant).act()
         if service.ids:
             words = _replaced(words, service.start, service.end, "SERVICE")
         found = self.grammar.phrases.find(f" {' '.join(words)} ")
@@ -141,8 +144,15 @@ class _Sentence:
             intents = (*intents, Intent.GOODBYE)
         if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
             polarity = None
-        if prompt.is_read_back and "marks.instead" in found:
+        if prompt.is_read_back and "marks.instead" in found and not prompt.is_cancelling and _says_when(said):
             intents = tuple(intent for intent in intents if intent is not Intent.MOVE)
+        intents = self._asked_back(intents, found)
+        is_insisting = "marks.only_day" in found and not self.tokens.is_question
+        if is_insisting:
+            wish = None if wish is Preference.OTHER_DAY else wish
+            intents = tuple(intent for intent in intents if intent is not Intent.REQUEST_ALTERNATIVES)
+            if found.get("marks.strong_no", (99, 0))[0] >= found["marks.only_day"][0]:
+                polarity = None
         name, letters, digits = self._spelling(said, found, words, polarity, bool(intents))
         rejected, corrected = self._taken_back(said, found, polarity, service.id)
         if "services.leads" in found and not intents and self._names_known_service(words):
@@ -155,6 +165,10 @@ class _Sentence:
         if unknown is not None and "services.leads" in found and Intent.BOOK not in intents:
             intents = (Intent.BOOK, *intents)
         day, clock = self._date(said), said.time
+        if is_insisting and day is None:
+            day = self._day_talked_about()
+        if Intent.QUESTION in intents and self._is_about_proposal(found):
+            day, clock = None, None
         if expected.slots == {Slot.DIGITS} and digits:
             day, clock = None, None
         if digits and day is None and Slot.TIME not in expected.slots:
@@ -207,6 +221,19 @@ class _Sentence:
             return replace(act, is_backchannel=True)
         return act
 
+    def _meant(self, said: reading.Reading, words: list[str], named: services.Named) -> Tokens | None:
+        """ "an appointment four checkup": with "for", where a lone number stands between other words and a service."""
+        if not named.ids or named.start == 0 or words[named.start - 1] != "TIME":
+            return None
+        span = said.spans[sum(word in reading.MASKS for word in words[: named.start - 1])]
+        meant = self.grammar.homophones.get(self.tokens.words[span.start])
+        is_beside = any(other.end == span.start for other in said.spans)
+        if meant is None or span.end - span.start > 1 or span.start == 0 or is_beside:
+            return None
+        heard = list(self.tokens.words)
+        heard[span.start] = meant
+        return replace(self.tokens, words=tuple(heard))
+
     # --- context ------------------------------------------------------------------------------------------------
 
     def _context(self) -> ReadingContext:
@@ -251,6 +278,14 @@ class _Sentence:
         )
 
     # --- slots --------------------------------------------------------------------------------------------------
+
+    def _day_talked_about(self) -> DateRange | None:
+        """The day that a caller insists on: the one talked about, or that of all that was offered."""
+        about = self._about()
+        if about is not None:
+            return reading.to_range(about)
+        days = {offer.start.date() for offer in self.expectation.offered}
+        return DateRange(min(days), min(days)) if len(days) == 1 else None
 
     def _date(self, said: reading.Reading) -> DateRange | None:
         """The date as said; a bare weekday inside the stretch being talked about is that one."""
@@ -341,6 +376,23 @@ class _Sentence:
         if Intent.CANCEL in wanted and polarity is YesNo.NO and self.expectation.confirming is not None:
             wanted.discard(Intent.NEVER_MIND)
         return tuple(intent for intent in Intent if intent in wanted), topic
+
+    def _is_about_proposal(self, found: answers.Found) -> bool:
+        """ "is that the morning", asked of what was read out or offered."""
+        return "marks.asks_back" in found and self._is_open()
+
+    def _is_open(self) -> bool:
+        return self.expectation.confirming is not None or bool(self.expectation.offered)
+
+    def _asked_back(self, intents: tuple[Intent, ...], found: answers.Found) -> tuple[Intent, ...]:
+        """ "when is it again" asks for the appointment; of what was just read out it asks to hear that once more."""
+        wanted = set(intents)
+        if "marks.asks_when" in found:
+            wanted.add(Intent.REPEAT if self._is_open() else Intent.ENQUIRE)
+        if self._is_about_proposal(found):
+            wanted |= {Intent.REPEAT, Intent.QUESTION}
+            wanted.discard(Intent.BOOK)
+        return tuple(intent for intent in Intent if intent in wanted)
 
     def _spelling(
         self, said: reading.Reading, found: answers.Found, words: list[str], polarity: YesNo | None, has_intent: bool
@@ -447,6 +499,10 @@ def _said_in_prompt(prompt: str, now: datetime, locale: str) -> CallerAct:
 
 def _tells_a_task(intents: tuple[Intent, ...]) -> bool:
     return bool(set(intents) & {Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.ENQUIRE})
+
+
+def _says_when(said: reading.Reading) -> bool:
+    return said.date is not None or said.time is not None
 
 
 def _is_other_task(intents: tuple[Intent, ...]) -> bool:

@@ -26,6 +26,9 @@ GOALS = {
     "BAREDAY": -2,
     "MAYBESLIP": -6,
 }
+MASKS = frozenset({"DATETIME", "DATE", "NOTDATE", "TIME", "NOTTIME"})
+"""What stands in a masked sentence in the place of a span."""
+
 T = TypeVar("T")
 GOAL_NAMES = frozenset(GOALS)
 DATE_LIKE = frozenset({"DATE", "MOMENT", "NEGDATE", "MAYBEDATE", "BAREDAY"})
@@ -90,6 +93,8 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
         if isinstance(value, DateValue) and value.impossible:
             impossible = " ".join(words[span.start : span.end])
         elif isinstance(value, DateValue):
+            if impossible is not None and _is_put_right(words[previous_end : span.start], grammar):
+                impossible, dates_said.is_corrected = None, True
             dates_said.take(value, span, previous_end)
         elif isinstance(value, TimeValue):
             times_said.take(value, span, previous_end)
@@ -125,6 +130,12 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
         is_time_corrected=times_said.is_corrected,
         notes=tuple(f"{span.category.lower()}: {' '.join(words[span.start : span.end])}" for span in spans),
     )
+
+
+def _is_put_right(gap: Sequence[str], grammar: Grammar) -> bool:
+    """Whether the words between two dates take the first back."""
+    found = grammar.gap_phrases.find(f" {' '.join(gap)} ") if gap else {}
+    return "marks.correct" in found or "marks.instead" in found
 
 
 def to_range(value: DateValue) -> DateRange:
