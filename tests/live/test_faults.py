@@ -1,4 +1,4 @@
-"""A recogniser or a voice that stands still in mid-call: a sentence, then a human; the other calls go on."""
+"""A recogniser or a voice that stands still in mid-call, a worker that is full: a human, and the other calls go on."""
 
 import asyncio
 import time
@@ -30,6 +30,10 @@ async def greeted(line: Line, events: Path) -> tuple[Call, CallLog]:
 def log_of(line: Line, events: Path) -> CallLog:
     [path] = [path for path in events.glob("*.jsonl") if f'"number": "{line.number}"' in path.read_text("utf-8")]
     return CallLog(path)
+
+
+def calls_in(events: Path) -> int:
+    return len(list(events.glob("*.jsonl")))
 
 
 def is_said(log: CallLog, text_id: str) -> bool:
@@ -79,3 +83,22 @@ async def test_a_library_that_hangs_costs_one_caller_a_sentence_and_nobody_else_
         finally:
             for each in (fault, fault.with_suffix(".struck")):
                 each.unlink(missing_ok=True)
+
+
+async def test_a_worker_that_is_full_claims_nobody_and_the_caller_reaches_a_human(
+    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path
+) -> None:
+    desk = phones.line("scheduling")
+    desk.forget_rings()
+    async with served(lab, tmp_path, worker__capacity="1"):
+        first = await phones.line("softphone-1").call("700")
+        await first.first_sound(first.answered_s, within_s=8)
+        calling = asyncio.create_task(phones.line("softphone-2").call("700"))
+        human = await (await desk.ringing(within_s=5)).answer()
+        second = await calling
+        spoken = await human.say("good morning")
+        await second.first_sound(spoken.began_s, within_s=2)
+        assert calls_in(tmp_path) == 1
+        await second.hang_up()
+        await first.hang_up()
+        await nothing_left(pbx)
