@@ -96,6 +96,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     if "yes_no.no_over_yes" in found:
         return YesNo.NO
     found = {key: place for key, place in found.items() if key not in UNDONE or not text.startswith("not ", place[1])}
+    if "marks.tag" in found and found.get("yes_no.no", (0, 0))[0] > found["marks.tag"][0]:
+        found = {key: place for key, place in found.items() if key != "yes_no.no"}
     if "marks.indifferent" in found:
         found = {key: place for key, place in found.items() if key not in {"marks.strong_no", "yes_no.no"}}
     can_refuse = prompt.is_yes_no or prompt.is_silent or "marks.strong_no" in found
@@ -107,18 +109,16 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         yes = found.get("yes_no.slot_yes")
     if yes is not None and "yes_no.said_yes" not in found and _is_asked(found, yes[0]):
         yes = None
-    if "yes_no.no_more" in found and (prompt.is_anything_else or (yes is None and prompt.is_silent)):
+    if "yes_no.no_more" in found and (
+        prompt.is_anything_else or (yes is None and prompt.is_silent and not prompt.is_read_back)
+    ):
         return YesNo.NO
     if "marks.strong_no" in found:
-        return YesNo.NO
-    if no is not None and yes is not None:
-        if yes[0] < no[0] and yes[1] <= no[0] and "marks.but" not in found and "marks.strong_yes" in found:
-            return YesNo.YES
         return YesNo.NO
     if no is not None:
         return YesNo.NO
     if "yes_no.no_more" in found and yes is None and prompt.is_yes_no:
-        return YesNo.NO
+        return YesNo.YES if prompt.is_read_back and "marks.all_good" in found else YesNo.NO
     if yes is not None:
         return YesNo.YES
     if (
