@@ -11,12 +11,13 @@ trap 'rm -rf "$WORK"' EXIT
 
 fail() { printf 'base-images: %s\n' "$*" >&2; exit 1; }
 
+# Debian's sh, which apt has called inside, can't write to a descriptor above 9: none of the caller's own is passed on.
 unpack() {    # suite, target, further options
     local suite="$1" target="$2"; shift 2
     mmdebstrap --variant=minbase --include=ca-certificates --keyring="$KEYRING" \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-        "$@" "$suite" "$target" 2>"$WORK/log"
+        "$@" "$suite" "$target" 2>"$WORK/log" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 }
 
 make_image() {

@@ -48,19 +48,27 @@ async def test_a_restored_database_is_what_it_was_and_texts_nobody_twice(
 async def test_a_backup_is_taken_while_calls_go_on(database_url: str, tmp_path: Path, now: datetime) -> None:
     await _fill(database_url, now)
     saved = tmp_path / "saved.tar"
-    async with Database(database_url, timeout_s=20) as database:
-        saving = asyncio.create_task(asyncio.to_thread(write_backup, database_url, None, saved, now=now))
+    is_over = asyncio.Event()
+
+    async def go_on(database: Database) -> int:
         written = 0
-        while not saving.done():
-            number = f"+4416329{written:05}"
-            await database.run(
-                lambda c, number=number: customers.upsert(c, Customer(number, "Bob"), now=now)  # type: ignore[misc]
-            )
+        while not is_over.is_set():
+            customer = Customer(f"+4416329{written:05}", "Bob")
+            await database.run(lambda c: customers.upsert(c, customer, now=now))
             written += 1
-        await saving
+        return written
+
+    async with Database(database_url, timeout_s=20) as database:
+        calls = asyncio.create_task(go_on(database))
+        while await database.read(lambda c: customers.find(c, "+441632900000")) is None:
+            assert not calls.done()
+        await asyncio.to_thread(write_backup, database_url, None, saved, now=now)
+        is_over.set()
+        written = await calls
+        found = await database.read(lambda c: customers.find(c, f"+4416329{written - 1:05}"))
+    assert found is not None
     with opened_backup(saved) as (manifest, _):
         assert len(manifest.files) == 1
-    assert written > 1
 
 
 async def test_a_database_in_use_is_not_replaced_unasked(database_url: str, tmp_path: Path, now: datetime) -> None:
