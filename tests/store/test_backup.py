@@ -3,6 +3,7 @@ import io
 import json
 import tarfile
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ async def test_a_backup_is_taken_while_calls_go_on(database_url: str, tmp_path: 
         written = 0
         while not is_over.is_set():
             customer = Customer(f"+4416329{written:05}", "Bob")
-            await database.run(lambda c: customers.upsert(c, customer, now=now))
+            await database.run(partial(customers.upsert, customer=customer, now=now))
             written += 1
         return written
 
