@@ -207,6 +207,7 @@ def make_engine(url: URL, *, timeout_s: float, connections: int) -> Engine:
             "tcp_user_timeout": millis,
             "keepalives_idle": 5,
             "application_name": "ari_app",
+            "client_encoding": "utf8",  # a database in SQL_ASCII names none, and psycopg would give bytes for text
             "options": " ".join(f"-c {name}={value}" for name, value in (limits | {"timezone": "UTC"}).items()),
         },
     )

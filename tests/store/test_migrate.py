@@ -79,3 +79,15 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="not a database"):
         migrate(f"sqlite:///{path}")
     assert path.read_text().startswith("this is a letter")
+
+
+def test_a_database_in_no_encoding_of_its_own_is_used(postgres_url: str) -> None:
+    engine = make_engine(database_url(postgres_url), timeout_s=5, connections=1).execution_options(
+        isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(
+            text("CREATE DATABASE plain ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        )
+    engine.dispose()
+    assert migrate(postgres_url.rpartition("/")[0] + "/plain") == newest_revision()
