@@ -118,8 +118,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     if no is not None:
         return YesNo.NO
     if "yes_no.no_more" in found and yes is None and prompt.is_yes_no:
-        return YesNo.YES if prompt.is_read_back and "marks.all_good" in found else YesNo.NO
-    if yes is not None:
+        return YesNo.YES if prompt.is_read_back and "marks.settles" in found else YesNo.NO
+    if yes is not None or (prompt.is_read_back and "marks.settles" in found):
         return YesNo.YES
     if (
         "yes_no.weak_yes" in found

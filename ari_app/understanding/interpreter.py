@@ -344,7 +344,8 @@ class _Sentence:
                 return None
             if service is not None and proposal.service not in {None, service}:
                 return None
-            if "marks.but" in found or ("marks.instead" in found and "yes_no.yes_over_no" not in found):
+            is_changed = "marks.instead" in found and not _is_inside(found, "marks.instead", "yes_no.yes")
+            if "marks.but" in found or (is_changed and "yes_no.yes_over_no" not in found):
                 return None
             return polarity
         if offers:
@@ -479,7 +480,8 @@ class _Sentence:
         for known in self.grammar.known_services:
             if f" {known} " in joined:
                 return known
-        if Slot.SERVICE in self.expectation.slots and "services.leads" in found:
+        is_named = "services.leads" in found and "intents.request_alternatives" not in found
+        if Slot.SERVICE in self.expectation.slots and is_named:
             rest = f" {' '.join(words)} "[found["services.leads"][1] :].split()
             named: list[str] = []
             for word in rest:
@@ -499,6 +501,13 @@ def _said_in_prompt(prompt: str, now: datetime, locale: str) -> CallerAct:
 
 def _tells_a_task(intents: tuple[Intent, ...]) -> bool:
     return bool(set(intents) & {Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.ENQUIRE})
+
+
+def _is_inside(found: answers.Found, inner: str, outer: str) -> bool:
+    """Whether one phrase is a part of another ("i said" of "that is what i said")."""
+    if outer not in found:
+        return False
+    return found[outer][0] <= found[inner][0] and found[inner][1] <= found[outer][1]
 
 
 def _says_when(said: reading.Reading) -> bool:
