@@ -91,6 +91,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     """
     if "marks.declines" in found and prompt.is_wish and not prompt.is_read_back:
         return YesNo.NO
+    if prompt.is_cancelling and "marks.keeps" in found:
+        return YesNo.NO
     if "yes_no.yes_over_no" in found and not (prompt.is_anything_else and "yes_no.no_more" in found):
         return YesNo.YES if prompt.is_yes_no or (prompt.is_silent and not is_taken and not is_answered) else None
     if "yes_no.no_over_yes" in found:

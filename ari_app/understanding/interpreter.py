@@ -29,6 +29,7 @@ from ari_app.understanding.values import DateValue, ReadingContext
 UNKNOWN = "[unk]"
 PHRASE_LIST_BONUS = 0.1
 EMPTY_MALUS = 0.35
+WHEN = frozenset({Slot.DATE, Slot.TIME})
 BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends"})
 """A turn of these alone, where nothing was asked, only says "go on"."""
 
@@ -177,7 +178,10 @@ class _Sentence:
             day = DateRange(day.end, day.end)
         elif Intent.MOVE in intents:
             day = self._moved_to(said) or day
-        if "choices.either" in found and not expected.offered and day is None and clock is None:
+        is_open = "choices.either" in found or "marks.asks_openings" in found
+        if clock == TimeRange(None, None) and day is None and expected.slots & WHEN == {Slot.DATE}:
+            day = DateRange(None, None)
+        if is_open and not expected.offered and expected.confirming is None and day is None and clock is None:
             day = DateRange(None, None) if Slot.DATE in expected.slots else None
             clock = TimeRange(None, None) if Slot.TIME in expected.slots else None
             if (day, clock) != (None, None) and "yes_no.said_yes" not in found and polarity is YesNo.YES:
