@@ -111,6 +111,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         yes = found.get("yes_no.slot_yes")
     if yes is not None and "yes_no.said_yes" not in found and _is_asked(found, yes[0]):
         yes = None
+    if "yes_no.said_yes" not in found and _is_doubted(found, text, yes or found.get("yes_no.weak_yes")):
+        return YesNo.NO if no is not None else None
     if "yes_no.no_more" in found and (
         prompt.is_anything_else or (yes is None and prompt.is_silent and not prompt.is_read_back)
     ):
@@ -132,6 +134,12 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     ):
         return YesNo.YES
     return None
+
+
+def _is_doubted(found: Found, text: str, yes: tuple[int, int] | None) -> bool:
+    """Whether what could be a yes is asked instead ("are you sure that's right", "does that work")."""
+    doubts = found.get("marks.doubts")
+    return doubts is not None and yes is not None and doubts[0] <= yes[0] and "|" not in text[doubts[0] : yes[0]]
 
 
 def _is_asked(found: Found, place: int) -> bool:
