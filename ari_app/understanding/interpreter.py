@@ -27,7 +27,9 @@ from ari_app.understanding.tokens import BREAK, Tokens
 from ari_app.understanding.values import DateValue, ReadingContext
 
 UNKNOWN = "[unk]"
-PHRASE_LIST_BONUS = 0.1
+CLOSED_LIST_BONUS = 0.1
+OPEN_LIST_BONUS = 0.02
+"""Where much can be said, the list is words that follow each other loosely: free recognition knows as much."""
 EMPTY_MALUS = 0.35
 WHEN = frozenset({Slot.DATE, Slot.TIME})
 BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends"})
@@ -54,7 +56,7 @@ def interpret(
         unknown = text.split().count(UNKNOWN) / len(text.split())
         weight -= unknown * 0.6
         if hypothesis.is_phrase_list:
-            weight += PHRASE_LIST_BONUS
+            weight += CLOSED_LIST_BONUS if expectation.is_closed else OPEN_LIST_BONUS
         if act.is_empty:
             weight -= EMPTY_MALUS
         elif _answers(act, expectation):

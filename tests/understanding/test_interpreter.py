@@ -1,7 +1,7 @@
 """The interpreter on n-best readings, partials and anything at all."""
 
 import time as clock
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,6 +17,7 @@ from ari_app.understanding.interpreter import (
 )
 from ari_app.understanding.meaning import (
     CallerAct,
+    DateRange,
     Expectation,
     Hypothesis,
     Intent,
@@ -72,6 +73,15 @@ def test_free_reading_wins_where_the_phrase_list_heard_strangers() -> None:
     assert act.time is not None
     assert act.time.start == time(16)
     assert act.yes_no is None
+
+
+def test_where_much_can_be_said_the_surer_reading_counts() -> None:
+    readings = [
+        Hypothesis("on friday a twelfth", 0.91, is_phrase_list=True),
+        Hypothesis("on friday the fourth of december", 1.0),
+    ]
+    act = interpret(readings, Expectation(slots=frozenset({Slot.DATE, Slot.TIME})), VOCABULARY, NOW)
+    assert act.date == DateRange(date(2026, 12, 4), date(2026, 12, 4))
 
 
 def test_only_strangers_mean_nothing() -> None:
