@@ -123,6 +123,8 @@ class Walk(RuleBasedStateMachine):
         self.story: list[str] = []
         self.without_progress = 0
         self.standings: set[object] = set()
+        self.asked: tuple[a.Listen, list[a.Say]]
+        """The open question and what was said before it; what was read back before a "hold on" stands through it."""
         self.event: a.Event = a.CallStarted(self.now, number, customer, held if number else ())
         self._take(*begin(self.business, self.event))
 
@@ -149,7 +151,9 @@ class Walk(RuleBasedStateMachine):
             self._was_agreed_to(last)
         if isinstance(last, a.Listen):
             self._moves_on(state, last)
-            self.asked = (last, [each for each in says if isinstance(each, a.Say)])
+            said = [each for each in says if isinstance(each, a.Say)]
+            is_pause = bool(said) and said[-1].text_id == "hold"
+            self.asked = (last, [*self.asked[1], *said] if is_pause else said)
 
     def _was_agreed_to(self, act: a.Book | a.Move | a.Cancel) -> None:
         """The last thing before it: a read-back of exactly this, and a yes."""
