@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -279,22 +280,42 @@ async def worker_of_the_call(lab: Lab) -> int:
     return 2 if "booking-2" in channels else 1
 
 
-async def test_a_calendar_that_hangs_leads_to_a_sentence_and_a_human(
-    lab: Lab, phones: PhoneBook, pbx: AriClient, tmp_path: Path
+@contextmanager
+def hanging_calendar(lab: Lab) -> Iterator[None]:
+    """CalDAV takes requests and answers none."""
+    calendar = lab.processes.running()["calendar"]
+    lab.processes.send(calendar, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        lab.processes.send(calendar, signal.SIGCONT)
+
+
+@contextmanager
+def hanging_database(lab: Lab) -> Iterator[None]:
+    """Nobody else can write to the store."""
+    with closing(sqlite3.connect(lab.folder / "ari_app.db", isolation_level=None, timeout=10)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@pytest.mark.parametrize("hanging", [hanging_calendar, hanging_database])
+async def test_a_calendar_or_database_that_hangs_leads_to_a_sentence_and_a_human(
+    lab: Lab,
+    phones: PhoneBook,
+    pbx: AriClient,
+    tmp_path: Path,
+    hanging: Callable[[Lab], AbstractContextManager[None]],
 ) -> None:
     desk = phones.line("scheduling")
     desk.forget_rings()
-    lab_calendar = lab.processes.running()["calendar"]
     async with served(lab, tmp_path):
         call = await phones.line("softphone-1").call("700")
         await listened_to(call, desk, tmp_path)
-        lab.processes.send(lab_calendar, signal.SIGSTOP)
-        try:
+        with hanging(lab):
             answering = asyncio.create_task(book(call, tmp_path))
             rung = await desk.ringing(within_s=90)
             answering.cancel()
             human = await rung.answer()
             assert any(event.get("text_id") == "handoff.failure" for event in log_of(tmp_path))
             await human.hang_up()
-        finally:
-            lab.processes.send(lab_calendar, signal.SIGCONT)
