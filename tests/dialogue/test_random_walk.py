@@ -177,7 +177,8 @@ class Walk(RuleBasedStateMachine):
         if isinstance(self.event, a.CallerSpoke) and Intent.HOLD_ON in self.event.act.intents:
             return
         known = (state.task, state.suspended, state.wanted, state.target, state.identity, state.done, state.answered)
-        standing = (state.question, listen.expectation, state.values, state.refused, known)
+        half_known = (state.service_candidates, state.time_candidates)
+        standing = (state.question, listen.expectation, state.values, state.refused, known, half_known)
         self.without_progress = 0 if standing not in self.standings else self.without_progress + 1
         if state.question in HUMAN_QUESTIONS or isinstance(self.event, a.HandOffFailed | a.ReturnedFromHuman):
             self.without_progress = 0
