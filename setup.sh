@@ -14,6 +14,7 @@ PACKAGES=(
     festival festvox-kdlpc16k
     postgresql                           # the store, as several workers share it
     python3 python3-venv
+    systemd                              # systemd-analyze, which judges the units
 )
 
 step() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
@@ -91,6 +92,22 @@ unpack_asterisk() {
     .venv/bin/python -m ari_app.lab.rootfs 2> >(tee -a "$LOG" >&2) || exit 1
 }
 
+# fail2ban's own reader of logs, for the tests of the jail; unpacked and not installed, so that no service starts.
+unpack_fail2ban() {
+    local root="$CACHE/fail2ban"
+    [[ -x "$root/usr/bin/fail2ban-regex" ]] && return
+    step "fail2ban's programs into $root (nothing of it is installed)"
+    rm -rf "$root.new"
+    mkdir -p "$root.new"
+    chmod 777 "$root.new"    # apt downloads as a user of its own
+    if ! (cd "$root.new" && apt-get download fail2ban && dpkg -x fail2ban_*.deb .) >>"$LOG" 2>&1; then
+        fail "apt-get couldn't fetch fail2ban: $(cause '^E: ') (see $LOG; as root: apt-get update, then run this again)"
+    fi
+    chmod 755 "$root.new"
+    rm -rf "$root" "$root.new"/*.deb
+    mv "$root.new" "$root"
+}
+
 check_models() {
     local file
     for file in models/vosk/lab-en-us/graph/HCLr.fst models/piper/en_US-lab-low.onnx; do
@@ -102,4 +119,5 @@ check_models
 install_packages
 make_venv
 unpack_asterisk
+unpack_fail2ban
 step "ready: make demo, make test, or .venv/bin/ari-app --help"

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -236,7 +235,6 @@ def test_http_open_to_others_is_told(stock: Path, install: Install) -> None:
     assert "HTTP server listens at 0.0.0.0" in install(stock).output
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd isn't installed")
 def test_units_are_valid_and_hardened(stock: Path, install: Install, tmp_path: Path) -> None:
     program = tmp_path / "ari-app"
     program.write_text("#!/bin/sh\n", "utf-8")
