@@ -96,7 +96,7 @@ start_engine() {
     export DOCKER_HOST="unix://$ENGINE/socket"
     mkdir -p "$ENGINE"
     exec 9>"$ENGINE/lock"
-    flock -w 900 9 || skip "another run has the engine for 15 minutes already"
+    flock -w 900 9 || fail "another run has the engine for 15 minutes already: end it, or wait"
     if ENGINE_PID="$(cat "$ENGINE/pid" 2>/dev/null)" && [[ "$(cat "/proc/$ENGINE_PID/comm" 2>/dev/null)" == dockerd ]]; then
         step "an engine is left from a killed run"
         end_engine
@@ -199,8 +199,8 @@ build_images() {
     fi
     case "$status" in
         0) ;;
-        3) skip "no base images, neither from a registry nor from Debian's packages: $(grep -h -m1 '^base-images:' "$LOG" | tail -n1)" ;;
-        4) skip "pip can't fetch the packages: $(grep -m1 '^ERROR' "$LOG")" ;;
+        3) fail "no base images, neither from a registry nor from Debian's packages: $(grep -h -m1 '^base-images:' "$LOG" | tail -n1)" ;;
+        4) fail "pip can't fetch the packages: $(grep -m1 '^ERROR' "$LOG")" ;;
         *) fail "the images can't be built" ;;
     esac
 }
