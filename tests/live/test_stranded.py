@@ -1,13 +1,12 @@
 """Nobody is stranded: whatever becomes of the worker, its callers are with a human within two seconds, or served on."""
 
 import asyncio
-import json
 import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,38 +16,12 @@ from ari_app.lab.bench.turn_script import Script
 from ari_app.lab.phone import Call, Line, PhoneBook
 from ari_app.lab.runtime import Lab
 
+from .steps import log_of, served
+
 pytestmark = pytest.mark.live
 
 RING_S = 2.0 + 0.5 * (os.getloadavg()[0] > 4.0)
 """The promise; half a second more where others keep this machine's cores busy."""
-TEST_S = 120.0
-
-
-@asynccontextmanager
-async def served(lab: Lab, events: Path, *numbers: int, **environ: str) -> AsyncIterator[None]:
-    """Sentinel and workers, ended with the block; `environ` as section__key."""
-    names = {f"ARI_APP_{name.upper()}": value for name, value in environ.items()}
-    common = {"ARI_APP_LAB__EVENTS_DIR": str(events), "ARI_APP_SMS__GATEWAY": "none", **names}
-    os.environ.update(names)
-    try:
-        await lab.start_sentinel()
-        async with asyncio.TaskGroup() as group:
-            for number in numbers or (1,):
-                group.create_task(lab.start_worker(number, environ=common))
-        async with asyncio.timeout(TEST_S):
-            yield
-    finally:
-        for name in names:
-            del os.environ[name]
-        for number in numbers or (1,):
-            await lab.stop(f"worker-{number}")
-        await lab.stop("sentinel")
-
-
-def log_of(events: Path) -> list[dict[str, str]]:
-    """All events of all calls, in order of their time."""
-    lines = [line for path in events.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
-    return sorted((json.loads(line) for line in lines), key=lambda event: event["at"])
 
 
 def calls_in(events: Path) -> int:
