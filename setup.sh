@@ -101,7 +101,9 @@ unpack_fail2ban() {
     mkdir -p "$root.new"
     chmod 777 "$root.new"    # apt downloads as a user of its own
     if ! (cd "$root.new" && apt-get download fail2ban && dpkg -x fail2ban_*.deb .) >>"$LOG" 2>&1; then
-        fail "apt-get couldn't fetch fail2ban: $(cause '^E: ') (see $LOG; as root: apt-get update, then run this again)"
+        detail "fail2ban couldn't be fetched ($(cause '^E: ')): its test will fail; as root apt-get update, then make setup"
+        rm -rf "$root.new"
+        return
     fi
     chmod 755 "$root.new"
     rm -rf "$root" "$root.new"/*.deb
