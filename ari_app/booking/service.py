@@ -137,9 +137,10 @@ class BookingService:
         """
         if not number:
             return ()
-        await self._unsettled(lambda plan: bool(plan.uid))
+        whose = safe_number(number)
+        await self._unsettled(lambda plan: plan.request is not None and safe_number(plan.request.number) == whose)
         await self._freshen()
-        found = _joined(self._mirror.appointments(safe_number(number)), now)
+        found = _joined(self._mirror.appointments(whose), now)
         within = timedelta(seconds=2 * self._stale_after_s)
         unconfirmed = {plan.uid for plan in await self._journalled.unconfirmed(within=within)}
         return tuple(item for item in found if item.uid not in unconfirmed)
