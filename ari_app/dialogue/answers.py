@@ -104,8 +104,7 @@ def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
         return None
     is_wish = take_wishes(turn, act)
     if task is not None:
-        choosing.take_target(turn, task, act)
-        switch(turn, task)
+        _switch_to(turn, task, act)
         return resume(turn)
     if is_wish:
         if turn.state.task not in (Task.BOOK, Task.MOVE):
@@ -156,8 +155,7 @@ def _move_or_new(turn: Turn, act: CallerAct) -> Outcome | None:
     if task is None or task is Task.CALLBACK:
         return None
     take_wishes(turn, replace(act, service=None) if task is Task.MOVE else act)
-    choosing.take_target(turn, task, act)
-    switch(turn, task)
+    _switch_to(turn, task, act)
     return resume(turn)
 
 
@@ -203,8 +201,7 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
         identity.passed(turn)
         if task is not None:
             take_wishes(turn, replace(act, name=None, digits=None))
-            choosing.take_target(turn, task, act)
-            switch(turn, task)
+            _switch_to(turn, task, act)
         if turn.state.task is not None:
             return resume(turn)
         choosing.tell(turn)
@@ -221,9 +218,14 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
 def _remember(turn: Turn, act: CallerAct, task: Task) -> Outcome:
     """A task before the name: kept, and the name asked for again."""
     take_wishes(turn, act)
+    _switch_to(turn, task, act)
+    return reopen(turn)
+
+
+def _switch_to(turn: Turn, task: Task, act: CallerAct) -> None:
+    """Another task, with the appointment that was picked out along with it."""
     choosing.take_target(turn, task, act)
     switch(turn, task)
-    return reopen(turn)
 
 
 def _is_a_wish(turn: Turn, act: CallerAct) -> bool:
