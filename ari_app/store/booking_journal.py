@@ -46,6 +46,9 @@ booking_journal = Table(
 )
 
 
+_IS_UNFINISHED = booking_journal.c.state.in_([StepState.OPEN, StepState.UNDOING])
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One entry of the journal."""
@@ -121,8 +124,7 @@ def claim(
 
     Never those that are `running` in this process. Returns them as they were.
     """
-    unfinished = booking_journal.c.state.in_([StepState.OPEN, StepState.UNDOING])
-    rows = conn.execute(select(booking_journal).where(unfinished).with_for_update(skip_locked=True)).all()
+    rows = conn.execute(select(booking_journal).where(_IS_UNFINISHED).with_for_update(skip_locked=True)).all()
     taken: list[Step] = []
     for step in map(_step, rows):
         is_left = step.state is StepState.OPEN and is_dead(step.owner)
@@ -138,15 +140,13 @@ def claim(
 
 def unfinished(conn: Connection) -> list[Step]:
     """Every step that is neither done nor undone."""
-    ended = or_(booking_journal.c.state == StepState.DONE, booking_journal.c.state == StepState.UNDONE)
-    return [_step(row) for row in conn.execute(select(booking_journal).where(~ended))]
+    return [_step(row) for row in conn.execute(select(booking_journal).where(_IS_UNFINISHED))]
 
 
 def unconfirmed(conn: Connection, *, since: datetime) -> list[Step]:
     """Every step that isn't done: unfinished ones, and those undone `since`, whose events a copy may still hold."""
     is_undone = and_(booking_journal.c.state == StepState.UNDONE, booking_journal.c.changed >= since)
-    is_open = booking_journal.c.state.in_([StepState.OPEN, StepState.UNDOING])
-    return [_step(row) for row in conn.execute(select(booking_journal).where(or_(is_open, is_undone)))]
+    return [_step(row) for row in conn.execute(select(booking_journal).where(or_(_IS_UNFINISHED, is_undone)))]
 
 
 def every(conn: Connection) -> list[Step]:
@@ -166,7 +166,7 @@ def _change(conn: Connection, key: str, owner: str, **values: object) -> bool:
         .where(
             booking_journal.c.key == key,
             booking_journal.c.owner == owner,
-            booking_journal.c.state.in_([StepState.OPEN, StepState.UNDOING]),
+            _IS_UNFINISHED,
         )
         .values(**values)
     )

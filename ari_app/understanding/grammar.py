@@ -86,9 +86,9 @@ class Grammar:
     unfinished: frozenset[str]
     """Last words after which more is to come."""
     fillers: frozenset[str]
+    """Words that carry nothing."""
     backchannels: frozenset[str]
     """What listeners say while others speak, and go on listening."""
-    """Words that carry nothing."""
     pronouns: frozenset[str]
     homophones: Mapping[str, str]
     """Numbers that sound like a small word before the name of a service ("four" for "for")."""
