@@ -1,7 +1,8 @@
 """One call's diary: what was said, heard and done, to the registry at once and to the call log soon.
 
 Writing never holds the call up: entries wait in a bounded queue (the oldest goes when the database can't keep up) and a
-task of the call's own writes them; `state` changes and the end are never dropped.
+task of the call's own writes them, again and again while the database is away; state changes and the end are dropped
+only if it is still away some seconds after the call.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from ari_app.call.journal import Standing, to_json
 from ari_app.call.registry import CallEvent, LiveCall, Registry
@@ -29,6 +31,9 @@ from ari_app.store.schema import CallState
 log = get_logger()
 
 WAITING = 400
+RETRY_S = 0.5
+LAST_TRIES_S = 5.0
+"""After the call's end."""
 
 _OUTCOMES: dict[type, str] = {
     a.Booked: "booked",
@@ -38,6 +43,13 @@ _OUTCOMES: dict[type, str] = {
 }
 
 Write = Callable[[Connection], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    write: Write
+    is_kept: bool
+    """Never dropped for want of room."""
 
 
 @dataclass(slots=True)
@@ -51,8 +63,9 @@ class Diary:
     worker: str
     outcome: str = ""
     reason: str = ""
-    _waiting: deque[tuple[bool, Write]] = field(default_factory=deque)
+    _waiting: deque[_Entry] = field(default_factory=deque)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_writing: bool = False
     _is_ending: bool = False
 
     def begin(self, *, is_resumed: bool = False) -> None:
@@ -121,35 +134,59 @@ class Diary:
         finally:
             self._is_ending = True
             self._wake.set()
-            done, _ = await asyncio.wait({task}, timeout=5.0)
+            done, _ = await asyncio.wait({task}, timeout=LAST_TRIES_S)
             if not done:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+                log.error("diary.lost", entries=len(self._waiting))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._waiting) or self._is_writing
 
     def _keep(self, write: Write) -> None:
         self._put(write, is_kept=True)
 
     def _put(self, write: Write, *, is_kept: bool) -> None:
+        self._make_room()
+        self._waiting.append(_Entry(write, is_kept))
+        self._wake.set()
+
+    def _make_room(self) -> None:
         if len(self._waiting) >= WAITING:
-            droppable = next((entry for entry in self._waiting if not entry[0]), None)
+            droppable = next((entry for entry in self._waiting if not entry.is_kept), None)
             if droppable is not None:
                 self._waiting.remove(droppable)
-        self._waiting.append((is_kept, write))
-        self._wake.set()
 
     async def _write_all(self) -> None:
         while True:
             while self._waiting:
-                batch = [write for _, write in self._waiting]
-                self._waiting.clear()
-                try:
-                    await self.database.run(functools.partial(_write_batch, batch))
-                except StoreUnavailable as exc:
-                    log.warning("diary.unwritten", entries=len(batch), reason=str(exc))
+                await self._write_waiting()
             if self._is_ending:
                 return
             self._wake.clear()
             await self._wake.wait()
+
+    async def _write_waiting(self) -> None:
+        """Write what waits, in one transaction; what the database did not take waits again, in its order."""
+        batch = list(self._waiting)
+        self._waiting.clear()
+        is_written, self._is_writing = False, True
+        try:
+            await self.database.run(functools.partial(_write_batch, batch))
+            is_written = True
+        except IntegrityError as exc:  # the call itself was purged or never begun: no entry can be written to it
+            log.error("diary.refused", entries=len(batch), reason=type(exc.orig).__name__)
+            is_written = True
+        except StoreUnavailable as exc:
+            log.warning("diary.unwritten", entries=len(batch), reason=str(exc))
+        finally:
+            self._is_writing = False
+            if not is_written:
+                self._waiting.extendleft(reversed(batch))
+        if not is_written:
+            await asyncio.sleep(RETRY_S)
 
     def _publish(self, kind: str, text: str, **data: str) -> None:
         now: datetime = self.clock.now()
@@ -157,6 +194,6 @@ class Diary:
         self.registry.publish(CallEvent(self.call.call_id, now, at_s, kind, str(text), tuple(data.items())))
 
 
-def _write_batch(batch: list[Write], conn: Connection) -> None:
-    for write in batch:
-        write(conn)
+def _write_batch(batch: list[_Entry], conn: Connection) -> None:
+    for entry in batch:
+        entry.write(conn)
