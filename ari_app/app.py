@@ -67,10 +67,16 @@ class Worker:
     is_prerendered: bool = False
 
 
-async def serve(settings: Settings, *, say: Callable[[str], None] = lambda _line: None) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    say: Callable[[str], None] = lambda _line: None,
+    closing: Callable[[], None] = lambda: None,
+) -> None:
     """Run one worker until SIGTERM or SIGINT; then finish running calls within `drain_s`.
 
-    `say` gets a line for each step of the start. Raises what stands in the way of starting.
+    `say` gets a line for each step of the start; `closing` is called when no more than the closing is left, which a
+    thread that stands still inside a library would never let end. Raises what stands in the way of starting.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -91,6 +97,7 @@ async def serve(settings: Settings, *, say: Callable[[str], None] = lambda _line
                 await worker.board.registry.wait_only_humans()
         except TimeoutError:
             log.warning("worker.handing_over", calls=len(worker.board.registry.calls))
+        closing()
         for task in tasks:
             task.cancel()
 

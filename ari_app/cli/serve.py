@@ -1,12 +1,17 @@
 """`ari-app serve`: one worker that answers calls."""
 
 import asyncio
+import os
+import threading
 from pathlib import Path
 
 import click
 
 from ari_app import logs
 from ari_app.config import load_settings
+
+CLOSE_S = 10.0
+"""Callers are handed over and files closed in less; what stands still for longer is a thread inside a library."""
 
 
 @click.command(name="serve")
@@ -26,4 +31,19 @@ def command(config: Path | None, name: str | None, log_level: str, log_json: boo
         worker = settings.worker.model_copy(update={"name": name})
         settings = settings.model_copy(update={"worker": worker})
     logs.configure(log_level, log_json)
-    asyncio.run(serve(settings, say=lambda line: click.echo(line, err=True)))
+    asyncio.run(serve(settings, say=lambda line: click.echo(line, err=True), closing=_close_in_time))
+
+
+def _close_in_time() -> None:
+    """End the process even if a thread inside Vosk, Piper or a driver never comes back: Python would wait for it.
+
+    Nothing is lost: unfinished bookings and texts are in the store, and the next worker finishes them.
+    """
+    timer = threading.Timer(CLOSE_S, _give_up)
+    timer.daemon = True
+    timer.start()
+
+
+def _give_up() -> None:
+    logs.get_logger().error("worker.thread_hangs", waited_s=CLOSE_S)
+    os._exit(1)

@@ -173,7 +173,7 @@ def _figures(token: str, *, is_ordinal: bool) -> Iterable[tuple[str, Value]]:
     if token.endswith("."):
         yield "NUMERIC", (parts[0], parts[1])
         return
-    if len(parts) >= 2 and parts[0] < 24 and parts[1] < 60:
+    if len(parts) >= 2 and parts[0] < 24 and parts[1] < 60 and token[-2].isdigit():
         is_certain = parts[0] == 0 or parts[0] > 12 or (token[0] == "0" and len(token) > 4)
         category = "TIMETOK" if ":" in token else "DOTTED"
         yield category, Clock(parts[0], parts[1], "24" if is_certain else "")

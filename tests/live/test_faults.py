@@ -1,12 +1,14 @@
 """A recogniser or a voice that stands still in mid-call, a worker that is full: a human, and the other calls go on."""
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from ari_app.asterisk.ari_client import AriClient
+from ari_app.cli.serve import CLOSE_S
 from ari_app.lab.bench.turn_log import CallLog
 from ari_app.lab.phone import Call, Line, PhoneBook
 from ari_app.lab.runtime import Lab
@@ -83,6 +85,21 @@ async def test_a_library_that_hangs_costs_one_caller_a_sentence_and_nobody_else_
         finally:
             for each in (fault, fault.with_suffix(".struck")):
                 each.unlink(missing_ok=True)
+
+
+async def test_a_worker_whose_voice_hangs_still_ends_when_it_is_stopped(
+    lab: Lab, phones: PhoneBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault, events = tmp_path / "fault", tmp_path / "events"
+    monkeypatch.setenv("FAULT", str(fault))
+    async with served(lab, events, program=FAULTY, turns__baseline="true", worker__drain_s="1"):
+        call, _log = await greeted(phones.line("softphone-1"), events)
+        fault.write_text("synthesiser", "utf-8")
+        await call.say("a dental cleaning")
+        await asyncio.sleep(2.0)  # the turn's end is noticed, and its answer is asked of Piper
+        lab.processes.send(lab.processes.running()["worker-1"], signal.SIGTERM)
+        await until(lambda: "worker-1" not in lab.processes.running(), within_s=1 + CLOSE_S + 4)
+        await call.hang_up()
 
 
 async def test_a_worker_that_is_full_claims_nobody_and_the_caller_reaches_a_human(
