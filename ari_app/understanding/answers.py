@@ -51,7 +51,7 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         Slot.YES_NO in expectation.slots
         or expectation.confirming is not None
         or bool(expectation.offered)
-        or "marks.question_confirm" in found
+        or ("marks.question_confirm" in found and "marks.question_wh" not in found)
         or "marks.anything_else" in whole
         or ("marks.offer" in whole and not has_mark)
         or (has_mark and "marks.question_yes_no" in found and "marks.question_wh" not in found)
@@ -125,6 +125,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         return YesNo.YES if prompt.is_read_back and "marks.settles" in found else YesNo.NO
     if yes is not None or (prompt.is_read_back and "marks.settles" in found):
         return YesNo.YES
+    if _is_delighted(found, text) and prompt.is_yes_no and not prompt.is_read_back and not prompt.is_anything_else:
+        return YesNo.YES
     if (
         "yes_no.weak_yes" in found
         and not any(key.startswith(("topics.", "intents.")) and key != "intents.thanks" for key in found)
@@ -134,6 +136,12 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     ):
         return YesNo.YES
     return None
+
+
+def _is_delighted(found: Found, text: str) -> bool:
+    """ "Perfect!", a sentence of its own before others."""
+    place = found.get("marks.delighted")
+    return place is not None and text.startswith("|", place[1])
 
 
 def _is_doubted(found: Found, text: str, yes: tuple[int, int] | None) -> bool:

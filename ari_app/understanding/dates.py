@@ -247,6 +247,23 @@ def nth_day(ctx: ReadingContext, n: int | str, p: DateValue) -> DateValue | None
 
 
 @action
+def end_days(ctx: ReadingContext, n: int | str, p: DateValue, which: str) -> DateValue | None:
+    """ "the first three days of march", "the last two days of next week"."""
+    count = int(n)
+    if p.start is None or p.end is None or p.grain not in {"month", "week", "year"}:
+        return None
+    if not 1 <= count <= (p.end - p.start).days + 1:
+        return None
+    return span(shifted(p.end, 1 - count), p.end) if which == "last" else span(p.start, shifted(p.start, count - 1))
+
+
+@action
+def year_ahead(ctx: ReadingContext, n: int | str) -> int:
+    """ "next year" after a day of the month."""
+    return ctx.today.year + int(n)
+
+
+@action
 def nth_week(ctx: ReadingContext, n: int | str, p: DateValue) -> DateValue | None:
     """ "the first week of march": calendar weeks, each of the month that holds its Thursday."""
     if p.start is None or p.end is None or p.grain != "month":

@@ -96,6 +96,8 @@ class Grammar:
     """Words before the day that an appointment is moved away from."""
     to_words: frozenset[str]
     """Words before the day that an appointment is moved to."""
+    leads_to_day: frozenset[str]
+    """Words after which "first" is a day, and no "at first"."""
     about_words: frozenset[str]
     """Words that point at a day talked about before ("the day after")."""
     """Numbers that also stand for a thing ("the late one")."""
@@ -104,6 +106,8 @@ class Grammar:
     service_stops: frozenset[str]
     """Where the name of an unknown service ends."""
     service_noise: frozenset[str]
+    service_refusers: frozenset[str]
+    """"not" and the like: the service that follows is the one that isn't wanted."""
     """Words that name no service by themselves."""
     known_services: frozenset[str]
     """Things people ask appointments for anywhere: to say that this business doesn't offer one."""
@@ -233,11 +237,13 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         homophones={str(k): str(v) for k, v in data.get("homophones", {}).items()},
         from_words=frozenset(map(str, data.get("from_words", ()))),
         to_words=frozenset(map(str, data.get("to_words", ()))),
+        leads_to_day=frozenset(map(str, data.get("leads_to_day", ()))),
         about_words=frozenset(map(str, data.get("about_words", ()))),
         pronouns=frozenset(map(str, data.get("pronouns", ()))),
         name_noise=frozenset(map(str, data["name_noise"])),
         service_stops=frozenset(map(str, services["stops"])),
         service_noise=frozenset(map(str, services["noise"])),
+        service_refusers=frozenset(map(str, services.get("refusers", ()))),
         known_services=frozenset(map(str, services["known_elsewhere"])),
         spoken=data.get("spoken", {}),
     )

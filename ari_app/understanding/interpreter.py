@@ -32,7 +32,7 @@ OPEN_LIST_BONUS = 0.02
 """Where much can be said, the list is words that follow each other loosely: free recognition knows as much."""
 EMPTY_MALUS = 0.35
 WHEN = frozenset({Slot.DATE, Slot.TIME})
-BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends"})
+BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends", "marks.delighted"})
 """A turn of these alone, where nothing was asked, only says "go on"."""
 
 
@@ -147,8 +147,8 @@ class _Sentence:
             intents = (*intents, Intent.GOODBYE)
         if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
             polarity = None
-        if prompt.is_read_back and "marks.instead" in found and not prompt.is_cancelling and _says_when(said):
-            intents = tuple(intent for intent in intents if intent is not Intent.MOVE)
+        if prompt.is_read_back and not prompt.is_cancelling and _says_when(said):
+            intents = _without_tasks_of_a_correction(intents, found)
         intents = self._asked_back(intents, found)
         is_insisting = "marks.only_day" in found and not self.tokens.is_question
         if is_insisting:
@@ -189,8 +189,7 @@ class _Sentence:
             if (day, clock) != (None, None) and "yes_no.said_yes" not in found and polarity is YesNo.YES:
                 polarity = None
         if (
-            self.tokens.is_question
-            and "marks.asks_about" in found
+            ((self.tokens.is_question and "marks.asks_about" in found) or "marks.opens_question" in found)
             and not (set(intents) - {Intent.THANKS})
             and (polarity is None or "yes_no.said_yes" in found or "marks.strong_no" in found)
             and day is None
@@ -367,6 +366,8 @@ class _Sentence:
         polarity: YesNo | None,
     ) -> tuple[tuple[Intent, ...], Topic | None]:
         wanted = set(answers.intents(found))
+        if "marks.before_it" in found and "yes_no.said_yes" not in found:
+            wanted.discard(Intent.BOOK)
         topic = answers.topic(found)
         if topic is not None and not self.tokens.is_question and "marks.asks" not in found:
             topic = None
@@ -503,6 +504,16 @@ class _Sentence:
 def _said_in_prompt(prompt: str, now: datetime, locale: str) -> CallerAct:
     """The day and time that the agent's own words name."""
     return interpret_text(prompt, Expectation(slots=frozenset({Slot.DATE, Slot.TIME})), Vocabulary(), now, locale)
+
+
+def _without_tasks_of_a_correction(intents: tuple[Intent, ...], found: answers.Found) -> tuple[Intent, ...]:
+    """What was read out is put right by another day or time: "let us push it to four" is no other task."""
+    dropped: set[Intent] = set()
+    if "marks.instead" in found or "marks.moves_it" in found:
+        dropped.add(Intent.MOVE)
+    if "marks.instead" in found:
+        dropped.add(Intent.BOOK)
+    return tuple(intent for intent in intents if intent not in dropped)
 
 
 def _tells_a_task(intents: tuple[Intent, ...]) -> bool:

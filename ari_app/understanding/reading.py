@@ -184,7 +184,8 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
             case "MAYBEDATE" | "BAREDAY":
                 beside = _beside(spans, index, words, frozenset({"TIME", "MOMENT"}))
                 is_rank = span.category == "BAREDAY" and asked.offers
-                if (asked.date or beside or is_alone) and not sure_date and not is_rank:
+                is_adverb = span.category == "BAREDAY" and _is_adverb(span, words, grammar)
+                if (asked.date or beside or is_alone) and not sure_date and not is_rank and not is_adverb:
                     kept.append(replace(span, category="DATE"))
             case "DATE":
                 value = span.value
@@ -200,6 +201,14 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
             case _:
                 kept.append(span)
     return kept
+
+
+def _is_adverb(span: Span, words: Sequence[str], grammar: Grammar) -> bool:
+    """ "tell me the address first": an ordinal after a word that leads to no day."""
+    value = span.value
+    is_low = isinstance(value, DateValue) and value.month_day is not None and value.month_day <= 3
+    before = words[span.start - 1] if span.start else BREAK
+    return is_low and not (before == BREAK or before in grammar.fillers or before in grammar.leads_to_day)
 
 
 def _is_hour(value: Value, asked: Asked) -> bool:
@@ -258,7 +267,8 @@ class _Track(Generic[T]):
         elif "marks.correct" in gap or "marks.instead" in gap:
             self.value, self.is_corrected = value, True
         else:
-            merged = self.merge(self.value, value, "either" if "marks.either" in gap else "")
+            how = "either" if "marks.either" in gap else "therefore" if "marks.therefore" in gap else ""
+            merged = self.merge(self.value, value, how)
             if merged is not None:
                 self.value = merged
         self.last_end = span.end
@@ -282,6 +292,8 @@ def _merge_dates(ctx: ReadingContext) -> Callable[[DateValue, DateValue, str], D
             return dates.without(ctx, first, second)
         if how == "either":
             return dates.either(ctx, first, second) or second
+        if how == "therefore":
+            return narrowed(first, second) or second
         return narrowed(first, second) or narrowed(second, first) or dates.either(ctx, first, second) or second
 
     return merge

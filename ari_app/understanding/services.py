@@ -52,7 +52,16 @@ def find_named(words: Sequence[str], items: tuple[ServiceWords, ...], grammar: G
                 found[phrase.id] = hit
     if not found and is_expected:
         found = _misheard(words, phrases, grammar)
-    return _choose(found)
+    wanted = {key: hit for key, hit in found.items() if not _is_refused(words, hit[1], grammar)}
+    return _choose(wanted or found)
+
+
+def _is_refused(words: Sequence[str], start: int, grammar: Grammar) -> bool:
+    """Whether "not", "rather than" or the like stand right before, small words apart ("not an oil change")."""
+    before = list(words[max(0, start - 3) : start])
+    while before and before[-1] in grammar.service_noise and before[-1] not in grammar.service_refusers:
+        before.pop()
+    return bool(before) and before[-1] in grammar.service_refusers
 
 
 def _choose(found: dict[str, tuple[float, int, int]]) -> Named:
@@ -150,6 +159,8 @@ def _phrases(items: tuple[ServiceWords, ...], language: str) -> tuple[_Phrase, .
 @functools.lru_cache(maxsize=4096)
 def stem(word: str) -> str:
     """Good enough to bring "cleaning", "cleans" and "clean" together; never shorter than three letters."""
+    if len(word) == 4 and word.endswith("ed") and word[1] != "e":
+        return word[:-1]
     for ending in ("ings", "ing", "ers", "er", "ies", "es", "ed", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             base = word[: -len(ending)]

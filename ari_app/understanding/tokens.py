@@ -16,7 +16,7 @@ _TOKEN = re.compile(
     r"|\d+\.\d(?!\d)"  # 4.6, a rating
     r"|\d+(?:st|nd|rd|th)\b"
     r"|\d+"
-    r"|\bw/(?=\s)"
+    r"|\bw/(?:c\b|(?=\s))"  # w/ a friend, w/c 18 March
     r"|[^\W\d_]+(?:['’][^\W\d_]+)*"
     r"|[.?!;]+|[-–—]|&"
 )
