@@ -74,7 +74,10 @@ class Rescue:
                 if self._ledger.owed.get(channel.id) is not owed:
                     return
                 try:
-                    if owed.is_restored and not await self._is_stranded(channel):
+                    is_needless = await self._is_in_dialplan(channel.id) or (
+                        owed.is_restored and not await self._is_stranded(channel)
+                    )
+                    if is_needless:
                         log.info("sentinel.redirect_needless", **fields)
                         break
                     await self._ami.redirect(channel.id, context=self._context, extension=FALLBACK_EXTEN)
@@ -129,6 +132,17 @@ class Rescue:
             each.application == "Stasis" and each.context != self._context
             for each in await self._ami.channels(channel_id)
         )
+
+    async def _is_in_dialplan(self, channel_id: str) -> bool:
+        """Whether the dying worker sent the caller on itself: who rings a human or talks to one isn't torn away.
+
+        A Status that fails says nothing; then the caller is redirected as if it had not been asked.
+        """
+        try:
+            living = await self._ami.channels(channel_id)
+        except AmiUnavailable:
+            return False
+        return any(each.application and not each.application.startswith("Stasis") for each in living)
 
     async def _is_stranded(self, channel: HeldChannel) -> bool:
         """Whether a caller known from before the sentinel's restart is still with nobody."""

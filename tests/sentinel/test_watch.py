@@ -90,6 +90,19 @@ async def test_a_killed_workers_caller_is_brought_to_the_fallback(
     await until(lambda: asterisk.hung_up == ["m1"])
 
 
+async def test_a_caller_whom_the_dying_worker_had_sent_to_the_fallback_itself_is_not_torn_away(
+    sentinel: Sentinel, settings: SentinelSettings, asterisk: AmiServer
+) -> None:
+    asterisk.take_call("1.1")
+    asterisk.take_call("1.2")
+    async with worker(settings, "1.1,agent,", "1.2,agent,") as process:
+        asterisk.channels["1.1"] = ("fallback", "Dial", "")
+        process.kill()
+        await until(lambda: asterisk.redirected)
+        await asyncio.sleep(settings.grace_s + 0.2)
+    assert asterisk.redirected == [("1.2", "fallback", "s")]
+
+
 async def test_a_frozen_workers_caller_is_brought_to_the_fallback_and_it_is_told_when_it_wakes(
     sentinel: Sentinel, settings: SentinelSettings, asterisk: AmiServer
 ) -> None:

@@ -235,6 +235,8 @@ def as_mapping(result: Result) -> dict[str, object]:
                 "why": each.trouble,
                 "dead_air_s": round(each.dead_air_s, 1),
                 "is_answered": each.call is not None,
+                "rings": len(each.rang_s),
+                "last": each.last_events(),
             }
             for each in stranded
         ],

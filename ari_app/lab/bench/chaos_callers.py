@@ -57,6 +57,11 @@ class Caller:
     def is_up(self) -> bool:
         return self.ended_s is None
 
+    def last_events(self, number: int = 8) -> list[str]:
+        """The end of the worker's log of this call: what went wrong is read from there."""
+        events = self.log.events[-number:] if self.log is not None else []
+        return [f"{event.at_s:.2f} {event.kind} {event.text} {event.data}" for event in events]
+
     def standing(self) -> str:
         """What the worker was at when it was last heard of: the key for "killed at every state"."""
         if self.log is None:
