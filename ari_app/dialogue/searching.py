@@ -10,6 +10,8 @@ from ari_app.understanding.meaning import DateRange, TimeRange
 
 AROUND = timedelta(hours=1)
 """How far "around four" reaches."""
+A_MINUTE = timedelta(minutes=1)
+NOON = time(12)
 EARLIEST_MOMENT, LATEST_MOMENT = time(0), time(23, 59)
 
 
@@ -72,4 +74,9 @@ def _bounds(wished: TimeRange | None) -> tuple[time | None, time | None, time | 
         if not wished.is_approximate:
             return wished.start, wished.start, wished.start
         return moved(wished.start, -AROUND), moved(wished.start, AROUND), wished.start
-    return wished.start, wished.end, None
+    earliest, latest = wished.start, wished.end
+    if wished.excludes_end and latest is not None:
+        latest = moved(latest, -A_MINUTE)
+    if wished.excludes_end and earliest == NOON:
+        earliest = moved(NOON, A_MINUTE)  # who asks for the afternoon doesn't mean twelve
+    return earliest, latest, None

@@ -23,6 +23,7 @@ Found = Mapping[str, tuple[int, int]]
 """Phrase keys with where they stand in the masked sentence."""
 
 OPTION_FLOOR = 86.0
+MINUTES = {"choices.quarter_past": 15, "choices.half_past": 30, "choices.quarter_to": 45}
 UNDONE = frozenset({"yes_no.yes", "yes_no.slot_yes"})
 """Phrases that a following "not" turns round ("it does not")."""
 
@@ -144,6 +145,11 @@ def _is_delighted(found: Found, text: str) -> bool:
     return place is not None and text.startswith("|", place[1])
 
 
+def is_left_out(before: Sequence[str], grammar: Grammar) -> bool:
+    """Whether the words end in "anyone but", "not with"."""
+    return any(" ".join(before[-size:]) in grammar.excepting for size in (1, 2, 3) if len(before) >= size)
+
+
 def _is_doubted(found: Found, text: str, yes: tuple[int, int] | None) -> bool:
     """Whether what could be a yes is asked instead ("are you sure that's right", "does that work")."""
     doubts = found.get("marks.doubts")
@@ -219,6 +225,10 @@ def choice(
     for key, index in named.items():
         if key in found and index is not None:
             return index if index < count else None
+    for key, minute in MINUTES.items():
+        fitting = [index for index in range(count) if offers[index].start.minute == minute]
+        if key in found and len(fitting) == 1:
+            return fitting[0]
     if "choices.later" in found and count > 1:
         return order[-1]
     if "choices.earlier" in found and count > 1:
@@ -237,8 +247,7 @@ def _fits(offer: Offer, date: DateRange | None, time: TimeRange | None, resource
         return False
     if time is None:
         return True
-    clock = offer.start.time().replace(second=0, microsecond=0, tzinfo=None)
-    return (time.start is None or clock >= time.start) and (time.end is None or clock <= time.end)
+    return time.contains(offer.start.time().replace(second=0, microsecond=0, tzinfo=None))
 
 
 def option(words: Sequence[str], options: Sequence[str], found: Found, rank: int | None) -> int | None:

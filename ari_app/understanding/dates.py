@@ -275,6 +275,18 @@ def nth_week(ctx: ReadingContext, n: int | str, p: DateValue) -> DateValue | Non
 
 
 @action
+def nth_week_coming(ctx: ReadingContext, n: int) -> DateValue | None:
+    """ "the first week": of the month being talked about, else of the coming month whose such week isn't over."""
+    base = ctx.about.start if ctx.about is not None and ctx.about.start is not None else ctx.today
+    for offset in range(2):
+        month = add_months(base.replace(day=1), offset)
+        found = nth_week(ctx, n, month_span(month.year, month.month))
+        if found is not None and found.end is not None and found.end >= ctx.today:
+            return found
+    return None
+
+
+@action
 def holiday(ctx: ReadingContext, name: str, year: int | None = None, eve: str = "0") -> DateValue | None:
     if name == "bank_holiday":
         days = (day for each in (ctx.today.year, ctx.today.year + 1) for day in bank_holidays(each))
@@ -294,6 +306,14 @@ def holiday(ctx: ReadingContext, name: str, year: int | None = None, eve: str = 
 def offset(ctx: ReadingContext, n: int | str, unit: str, sign: str = "1") -> DateValue | None:
     """ "in three days", "two weeks from now", "ten days ago"."""
     return offset_from(ctx, int(n), unit, one_day(ctx.today), sign)
+
+
+@action
+def offset_about(ctx: ReadingContext, n: int | str, unit: str, sign: str = "1") -> DateValue | None:
+    """ "a week later", "two days earlier": than the day being talked about, or the appointment's."""
+    about = ctx.about if ctx.about is not None and ctx.about.is_single else None
+    base = about or (one_day(ctx.previous) if ctx.previous is not None else one_day(ctx.today))
+    return offset_from(ctx, int(n), unit, base, sign)
 
 
 @action
@@ -388,6 +408,38 @@ def weekday_about(ctx: ReadingContext, w: int) -> DateValue:
     """ "the following monday": after the date being talked about."""
     base = ctx.about.end if ctx.about is not None and ctx.about.end is not None else ctx.today
     return one_day(shifted(base, (w - base.weekday() - 1) % 7 + 1))
+
+
+@action
+def weekday_of_about_week(ctx: ReadingContext, w: int) -> DateValue:
+    """ "the wednesday": of the week being talked about; with none, the coming one."""
+    about = ctx.about
+    if about is not None and about.start is not None and about.grain in {"day", "week"}:
+        day = shifted(about.start, w - about.start.weekday())
+        if day > ctx.today:
+            return one_day(day)
+    return weekday(ctx, w)
+
+
+@action
+def week_before_about(ctx: ReadingContext) -> DateValue | None:
+    """ "earlier in the week": from its Monday, or today, to the day before the one being talked about."""
+    about = ctx.about
+    if about is None or about.start is None:
+        return None
+    first = max(shifted(about.start, -about.start.weekday()), ctx.today)
+    last = shifted(about.start, -1)
+    return span(first, last) if first <= last else None
+
+
+@action
+def week_after_about(ctx: ReadingContext) -> DateValue | None:
+    """ "later in the week": from the day after the one being talked about to its Sunday."""
+    about = ctx.about
+    if about is None or about.end is None:
+        return None
+    first, last = shifted(about.end, 1), shifted(about.end, 6 - about.end.weekday())
+    return span(first, last) if first <= last else None
 
 
 @action

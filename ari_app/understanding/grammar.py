@@ -106,6 +106,12 @@ class Grammar:
     service_stops: frozenset[str]
     """Where the name of an unknown service ends."""
     service_noise: frozenset[str]
+    own: frozenset[str]
+    """ "my" """
+    relates: frozenset[str]
+    """Words between which and "my" an appointment is only referred to ("as", "before")."""
+    excepting: frozenset[str]
+    """What stands before the person whom the caller does not want ("anyone but")."""
     service_refusers: frozenset[str]
     """"not" and the like: the service that follows is the one that isn't wanted."""
     """Words that name no service by themselves."""
@@ -243,6 +249,9 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         name_noise=frozenset(map(str, data["name_noise"])),
         service_stops=frozenset(map(str, services["stops"])),
         service_noise=frozenset(map(str, services["noise"])),
+        own=frozenset(map(str, services.get("own", ()))),
+        relates=frozenset(map(str, services.get("relates", ()))),
+        excepting=frozenset(map(str, services.get("excepting", ()))),
         service_refusers=frozenset(map(str, services.get("refusers", ()))),
         known_services=frozenset(map(str, services["known_elsewhere"])),
         spoken=data.get("spoken", {}),

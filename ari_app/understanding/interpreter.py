@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from ari_app.understanding import answers, names, reading, services
 from ari_app.understanding.actions import ACTIONS
@@ -113,6 +113,10 @@ class _Sentence:
         resource = services.find_named(
             words, self.vocabulary.resources, self.grammar, is_expected=Slot.RESOURCE in expected.slots
         )
+        refused_resource = None
+        if resource.id and answers.is_left_out(words[: resource.start], self.grammar):
+            refused_resource, words = resource.id, words[: resource.start] + words[resource.end :]
+            resource = services.Named()
         if resource.ids:
             words = _replaced(words, resource.start, resource.end, "RESOURCE")
         service = services.find_named(
@@ -129,7 +133,8 @@ class _Sentence:
         found = self.grammar.phrases.find(f" {' '.join(words)} ")
         prompt = answers.read_prompt(expected, self.grammar)
         rank = self._rank(said)
-        picked = answers.choice(found, expected.offered, said.date, said.time, resource.id, rank)
+        day = self._date(said)
+        picked = answers.choice(found, expected.offered, day, said.time, resource.id, rank)
         option = answers.option(self.tokens.words, expected.options, found, rank) if expected.options else None
         polarity = answers.yes_no(
             found,
@@ -165,9 +170,11 @@ class _Sentence:
             if service.ids or _is_other_task(intents) or Intent.GOODBYE in intents
             else self._unknown_service(words, found)
         )
+        if "marks.opens_question" in found:
+            unknown = None
         if unknown is not None and "services.leads" in found and Intent.BOOK not in intents:
             intents = (Intent.BOOK, *intents)
-        day, clock = self._date(said), said.time
+        clock = said.time or self._hour_kept(found)
         if is_insisting and day is None:
             day = self._day_talked_about()
         if Intent.QUESTION in intents and self._is_about_proposal(found):
@@ -178,6 +185,8 @@ class _Sentence:
             clock = None
         if Intent.MOVE in intents and day is not None and self._moves_from(said):
             day = DateRange(day.end, day.end)
+            if expected.previous_start is not None:
+                day = self._beside_appointment(said, expected.previous_start.date()) or day
         elif Intent.MOVE in intents:
             day = self._moved_to(said) or day
         is_open = "choices.either" in found or "marks.asks_openings" in found
@@ -218,7 +227,13 @@ class _Sentence:
             digits=digits,
             topic=topic,
             rejected=rejected,
+            refused_date=_refused_days(said.rejected_date),
+            refused_time=said.rejected_time,
+            refused_resource=refused_resource,
             corrected=corrected,
+            wants_back="marks.undo" in found,
+            wants_all="marks.all_of_them" in found,
+            is_urgent="marks.urgent" in found,
             explanation=(f"normalised: {self.tokens.text}", *said.notes, *(f"phrase: {key}" for key in found)),
         )
         is_assent = set(found) <= BACKCHANNEL and "yes_no.weak_yes" in found
@@ -297,11 +312,45 @@ class _Sentence:
         about, value = self._about(), said.date_value
         if value is None:
             return self._narrowed_by_refusal(said)
+        if value.weekday is not None and (named := self._of_what_was_named(value.weekday, value.start)) is not None:
+            return named
         if value.weekday is not None and about is not None and about.start is not None and about.grain != "day":
             chosen = reading.narrowed(about, value)
             if chosen is not None and chosen.start is not None and chosen.start >= self.now.date():
                 return reading.to_range(chosen)
         return said.date
+
+    def _hour_kept(self, found: answers.Found) -> TimeRange | None:
+        """ "half past", said of what was read back: of the same hour."""
+        proposal = self.expectation.confirming
+        if proposal is None or proposal.start is None:
+            return None
+        minute = next((minute for key, minute in answers.MINUTES.items() if key in found), None)
+        hour = proposal.start.hour - (minute == answers.MINUTES["choices.quarter_to"])
+        at = None if minute is None else proposal.start.time().replace(hour=hour, minute=minute, tzinfo=None)
+        return None if at is None else TimeRange(at, at)
+
+    def _beside_appointment(self, said: reading.Reading, previous: date) -> DateRange | None:
+        """ "From wednesday to thursday", of an appointment on a wednesday: the thursday of its week."""
+        values = [value for span in said.spans for value in (span.value,) if isinstance(value, DateValue)]
+        days = [day for value in values for day in (value.start, value.end) if day is not None]
+        if len(days) < 2 or days[0].weekday() != previous.weekday():
+            return None
+        moved = previous + timedelta(days=days[-1].weekday() - previous.weekday())
+        return DateRange(moved, moved) if moved > self.now.date() else None
+
+    def _of_what_was_named(self, weekday: int, day: date | None) -> DateRange | None:
+        """A bare weekday that only one of the days offered or read back has is that day."""
+        expected = self.expectation
+        proposal = expected.confirming
+        starts = [offer.start.date() for offer in expected.offered]
+        if proposal is not None and proposal.start is not None:
+            starts = [proposal.start.date()]
+        fitting = {start for start in starts if start.weekday() == weekday}
+        if day in fitting or len(fitting) != 1:
+            return None
+        found = fitting.pop()
+        return DateRange(found, found)
 
     def _narrowed_by_refusal(self, said: reading.Reading) -> DateRange | None:
         """ "not tuesday", said of next week: next week without it."""
@@ -345,7 +394,7 @@ class _Sentence:
             return None
         if proposal is not None:
             start = proposal.start
-            if start is not None and not _agrees(said, start):
+            if start is not None and not _agrees(said, start, self._date(said)):
                 return None
             if service is not None and proposal.service not in {None, service}:
                 return None
@@ -516,6 +565,15 @@ def _without_tasks_of_a_correction(intents: tuple[Intent, ...], found: answers.F
     return tuple(intent for intent in intents if intent not in dropped)
 
 
+def _refused_days(value: DateValue | None) -> DateRange | None:
+    """ "Not monday" refuses every Monday."""
+    if value is None:
+        return None
+    if value.weekday is not None:
+        return DateRange(None, None, weekdays=frozenset({value.weekday}))
+    return reading.to_range(value)
+
+
 def _tells_a_task(intents: tuple[Intent, ...]) -> bool:
     return bool(set(intents) & {Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.ENQUIRE})
 
@@ -535,16 +593,14 @@ def _is_other_task(intents: tuple[Intent, ...]) -> bool:
     return bool(set(intents) & {Intent.OPERATOR, Intent.CANCEL, Intent.ENQUIRE, Intent.QUESTION, Intent.REPEAT})
 
 
-def _agrees(said: reading.Reading, start: datetime) -> bool:
-    if said.date is not None and not said.date.contains(start.date()):
+def _agrees(said: reading.Reading, start: datetime, day: DateRange | None) -> bool:
+    if day is not None and not day.contains(start.date()):
         return False
     if said.time is not None:
         clock = start.time().replace(tzinfo=None)
         if said.candidates:
             return clock in said.candidates
-        return (said.time.start is None or clock >= said.time.start) and (
-            said.time.end is None or clock <= said.time.end
-        )
+        return said.time.contains(clock)
     return said.impossible is None
 
 

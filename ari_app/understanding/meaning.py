@@ -37,6 +37,8 @@ class Topic(StrEnum):
     SERVICES = "services"
     WHO = "who"
     """Is this a machine; who is speaking?"""
+    PERSON = "person"
+    """Who an appointment is with."""
     OTHER = "other"
 
 
@@ -91,10 +93,17 @@ class TimeRange:
     end: time | None
     is_approximate: bool = False
     """As in "around four": start == end is the wish, and near it will do."""
+    excludes_end: bool = field(default=False, compare=False)
+    """As in "the morning" and "before ten": noon, and ten, are no part of it."""
 
     @property
     def is_point(self) -> bool:
         return self.start is not None and self.start == self.end
+
+    def contains(self, at: time) -> bool:
+        if self.start is not None and at < self.start:
+            return False
+        return self.end is None or at < self.end or (at == self.end and (self.is_point or not self.excludes_end))
 
 
 class Preference(StrEnum):
@@ -223,8 +232,19 @@ class CallerAct:
     topic: Topic | None = None
     rejected: frozenset[Slot] = frozenset()
     """Slots whose present value the caller took back ("not wednesday") without giving another."""
+    refused_date: DateRange | None = None
+    """The days that were refused in it, where they are known."""
+    refused_time: TimeRange | None = None
+    refused_resource: str | None = None
+    """ "Anyone but doctor Patel"."""
     corrected: frozenset[Slot] = frozenset()
     """Slots given anew with a correcting word ("no, thursday")."""
+    wants_back: bool = False
+    """What was just done is to be undone: "oh no, I want it back", "I made a mistake"."""
+    wants_all: bool = False
+    """ "Both", "all of them"."""
+    is_urgent: bool = False
+    """An emergency, or bad pain."""
     confidence: float = 1.0
     is_backchannel: bool = False
     """As "mm-hm" or "okay" while the agent speaks: no turn."""
@@ -253,4 +273,5 @@ class CallerAct:
             or self.letters
             or self.digits
             or self.rejected
+            or self.refused_resource
         )

@@ -192,15 +192,25 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
                 is_rank = (
                     asked.offers > 0
                     and isinstance(value, DateValue)
-                    and value.month_day is not None
-                    and value.month_day <= max(asked.offers, 3)
                     and not sure_time
+                    and (
+                        (value.month_day is not None and value.month_day <= max(asked.offers, 3))
+                        or _are_ranks(words[span.start : span.end], grammar, max(asked.offers, 3))
+                    )
                 )
                 if not is_rank:
                     kept.append(span)
             case _:
                 kept.append(span)
     return kept
+
+
+def _are_ranks(words: Sequence[str], grammar: Grammar, most: int) -> bool:
+    """ "First or second", "the first or the second"."""
+    lexical = grammar.lexical(Tokens(tuple(words)))
+    ranks = [value for entries in lexical for _, _, value in entries if isinstance(value, int)]
+    others = [word for word, entries in zip(words, lexical, strict=True) if not entries and word not in grammar.fillers]
+    return len(ranks) >= 2 and max(ranks) <= most and len(others) <= 1
 
 
 def _is_adverb(span: Span, words: Sequence[str], grammar: Grammar) -> bool:
@@ -365,7 +375,7 @@ def resolve_time(ctx: ReadingContext, value: TimeValue) -> tuple[TimeRange | Non
         case "any":
             return TimeRange(None, None), ()
         case "part":
-            return TimeRange(value.start, value.end), ()
+            return TimeRange(value.start, value.end, excludes_end=True), ()
         case "or":
             return _either(ctx, value)
         case "between":
@@ -379,7 +389,7 @@ def resolve_time(ctx: ReadingContext, value: TimeValue) -> tuple[TimeRange | Non
         case "after":
             return TimeRange(found[0], _later(value.end, found[0])), ()
         case "before":
-            return TimeRange(_earlier(value.start, found[-1]), found[-1]), ()
+            return TimeRange(_earlier(value.start, found[-1]), found[-1], excludes_end=value.excludes_end), ()
         case "around":
             return TimeRange(found[0], found[0], is_approximate=True), found if len(found) > 1 else ()
     return TimeRange(found[0], found[0]), found if len(found) > 1 else ()

@@ -52,8 +52,14 @@ def find_named(words: Sequence[str], items: tuple[ServiceWords, ...], grammar: G
                 found[phrase.id] = hit
     if not found and is_expected:
         found = _misheard(words, phrases, grammar)
+    found = {key: hit for key, hit in found.items() if not _is_reference(words, hit[1], grammar)}
     wanted = {key: hit for key, hit in found.items() if not _is_refused(words, hit[1], grammar)}
     return _choose(wanted or found)
+
+
+def _is_reference(words: Sequence[str], start: int, grammar: Grammar) -> bool:
+    """ "The same day as my cleaning", "before my check up": an appointment that is there, not one that is wanted."""
+    return start >= 2 and words[start - 1] in grammar.own and words[start - 2] in grammar.relates
 
 
 def _is_refused(words: Sequence[str], start: int, grammar: Grammar) -> bool:

@@ -105,7 +105,14 @@ def from_clock(ctx: ReadingContext, c: Clock) -> TimeValue:
 
 @action
 def until_clock(ctx: ReadingContext, c: Clock) -> TimeValue:
+    """ "By ten", "until ten"."""
     return TimeValue("before", c)
+
+
+@action
+def before_clock(ctx: ReadingContext, c: Clock) -> TimeValue:
+    """ "Before ten": ten itself is too late."""
+    return TimeValue("before", c, excludes_end=True)
 
 
 @action

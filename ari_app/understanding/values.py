@@ -69,6 +69,8 @@ class TimeValue:
     """The part of day's name, where one was said."""
     choices: tuple["TimeValue", ...] = ()
     """Alternatives ("ten or eleven")."""
+    excludes_end: bool = False
+    """ "Before ten": not at ten."""
 
 
 @dataclass(frozen=True, slots=True)

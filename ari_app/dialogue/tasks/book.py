@@ -146,9 +146,7 @@ def _contains(act: CallerAct, opening: Opening) -> bool:
     day, at = opening.start.date(), opening.start.time()
     if act.date is not None and not act.date.contains(day):
         return False
-    if act.time is None:
-        return True
-    return (act.time.start is None or at >= act.time.start) and (act.time.end is None or at <= act.time.end)
+    return act.time is None or act.time.contains(at)
 
 
 def _insists(turn: Turn, act: CallerAct) -> bool:
