@@ -1,6 +1,6 @@
 """What a wish comes to: openings that fit, else the nearest, else why there are none. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 
@@ -131,7 +131,7 @@ def _closed_reason(
     if not reasons or not all(reasons):
         return "" if reasons else "closed"
     ranked = [reason for reason in reasons if reason.startswith("holiday")] or reasons
-    return "hours" if "hours" in reasons else ranked[0]
+    return next((each for each in ("between", "hours") if each in reasons), ranked[0])
 
 
 def _any_left(diary: Diary, service: Service, wish: Wish, *, now: datetime) -> bool:
@@ -153,7 +153,19 @@ def _day_reason(diary: Diary, service: Service, wish: Wish, day: date, busy: Bus
         return "closed"
     if any(all(_is_closed_off(diary, name, day, busy) for name in group) for group in groups):
         return "closed"
-    return "" if _reaches_hours(diary, service, wish, day) else "hours"
+    empty = list(openings(diary, service, [day], _nothing, now=_long_before(diary, service, day)))
+    if any(_fits_time(wish, opening) for opening in empty):
+        return ""
+    return "between" if _is_between(wish, empty) else "hours"
+
+
+def _is_between(wish: Wish, empty: Sequence[Opening]) -> bool:
+    """Whether the wish lies inside the day, in a break or beside the times at which something can start."""
+    starts = [opening.start.time() for opening in empty]
+    earliest, latest = wish.earliest, wish.latest
+    return (
+        bool(starts) and earliest is not None and latest is not None and min(starts) < earliest <= latest < max(starts)
+    )
 
 
 def _is_closed_off(diary: Diary, name: str, day: date, busy: BusyTimes) -> bool:
@@ -161,12 +173,6 @@ def _is_closed_off(diary: Diary, name: str, day: date, busy: BusyTimes) -> bool:
     spans = working_time(diary, diary.resources[name], day)
     closures = [item for item in busy(name, *diary.day_bounds(day)) if item.is_closure]
     return all(any(item.start <= start and end <= item.end for item in closures) for start, end in spans)
-
-
-def _reaches_hours(diary: Diary, service: Service, wish: Wish, day: date) -> bool:
-    """Whether some start within the wished times of day would lie in working hours, were nothing booked."""
-    empty = openings(diary, service, [day], _nothing, now=_long_before(diary, service, day))
-    return any(_fits_time(wish, opening) for opening in empty)
 
 
 def _is_taken(diary: Diary, service: Service, wish: Wish, fitting: Iterable[Opening], *, now: datetime) -> bool:

@@ -75,7 +75,8 @@ class OpeningsFound:
     nearest: tuple[Opening, ...]
     """Where nothing fits: the nearest that exist otherwise (other times that day, then other days)."""
     closed_reason: str = ""
-    """Why the wished day has none at all: "closed", "holiday" + name, "past", "horizon", "hours"; empty: full."""
+    """Why the wished day has none at all: "closed", "holiday" + name, "past", "horizon", "hours" or "between"
+    (no start just then); empty: full."""
     is_wish_taken: bool = False
     """The very time wished for would be bookable but is taken."""
 

@@ -7,7 +7,7 @@ from ari_app.dialogue.acts import HandOffReason
 from ari_app.dialogue.describing import act_text
 from ari_app.dialogue.state import CALLBACK_QUESTIONS, IDENTITY_QUESTIONS, Identity, Question, Task
 from ari_app.dialogue.switching import has_content, reopen, resume, switch, task_of
-from ari_app.dialogue.tasks import book, callback, cancel, choosing, enquire, gathering
+from ari_app.dialogue.tasks import book, callback, cancel, choosing, enquire, gathering, undoing
 from ari_app.dialogue.turn import Outcome, Turn
 from ari_app.dialogue.wishes import take_wishes
 from ari_app.understanding.meaning import CallerAct, Intent, Topic, YesNo
@@ -25,7 +25,7 @@ def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
     """The caller said something, or pressed keys that mean it."""
     if Intent.OPERATOR in act.intents:
         return turn.hand_over(HandOffReason.ASKED)
-    if Intent.HOLD_ON in act.intents:
+    if Intent.HOLD_ON in act.intents and Intent.QUESTION not in act.intents:
         turn.state = replace(turn.state, silences=0)
         return universal.hold_on(turn)
     if act.is_backchannel and act.yes_no is None and not has_content(act):
@@ -98,6 +98,8 @@ def _anything(turn: Turn, act: CallerAct) -> Outcome | None:
     if Intent.GOODBYE in act.intents and not is_yes and not has_content(replace(act, yes_no=None)):
         return universal.goodbye(turn)
     task = task_of(act)
+    if act.is_urgent and "urgent" not in dict(turn.state.said):
+        turn.say("urgent")
     if task is Task.CALLBACK:
         return callback.begin(turn)
     if task is None and turn.state.task is None and _is_only_about_the_past(turn, act):
@@ -150,6 +152,8 @@ def _move_or_new(turn: Turn, act: CallerAct) -> Outcome | None:
         task = _MOVE_OR_NEW[act.choice]
     if task is None and act.yes_no is YesNo.NO and not book.names_something(act):
         return turn.ask(Question.ANYTHING_ELSE)
+    if task is None and act.yes_no is YesNo.YES and not book.names_something(act) and act.preference is None:
+        return turn.ask_again(with_keys=False)
     if task is None and (book.names_something(act) or act.preference is not None) and act.service is None:
         task = Task.MOVE
     if task is None or task is Task.CALLBACK:
@@ -163,7 +167,13 @@ _MOVE_OR_NEW = (Task.MOVE, Task.BOOK, Task.CANCEL)
 
 
 def _which_appointment(turn: Turn, act: CallerAct) -> Outcome | None:
-    target = choosing.answer_which(turn, act)
+    is_all = act.wants_all and turn.state.task is Task.CANCEL
+    target = choosing.answer_which(turn, act) if not is_all else None
+    if is_all:
+        target, *rest = turn.state.appointments
+        turn.state = replace(turn.state, queue=tuple(rest))
+    if target is None and act.yes_no is YesNo.YES and not book.names_something(act) and not act.intents:
+        return turn.ask_again(with_keys=False)
     if target is None:
         return None
     turn.state = replace(turn.state, target=target)
@@ -198,7 +208,7 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
     task = task_of(act)
     right = identity.check(turn, act) if Intent.QUESTION not in act.intents else None
     if right:
-        identity.passed(turn)
+        identity.passed(turn, act)
         if task is not None:
             take_wishes(turn, replace(act, name=None, digits=None))
             _switch_to(turn, task, act)
@@ -219,6 +229,8 @@ def _remember(turn: Turn, act: CallerAct, task: Task) -> Outcome:
     """A task before the name: kept, and the name asked for again."""
     take_wishes(turn, act)
     _switch_to(turn, task, act)
+    turn.drop_news()
+    turn.say("identity.gladly")
     return reopen(turn)
 
 
@@ -274,6 +286,8 @@ def _human(turn: Turn, act: CallerAct) -> Outcome | None:
 
 
 def _anything_else(turn: Turn, act: CallerAct) -> Outcome | None:
+    if (outcome := undoing.answer(turn, act)) is not None:
+        return outcome
     if task_of(act) is not None or book.names_something(act) or act.topic is not None:
         return None
     closing = {Intent.THANKS, Intent.GOODBYE, Intent.NEVER_MIND}

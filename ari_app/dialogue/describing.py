@@ -1,6 +1,6 @@
 """What the caller wants and who calls, in words that fit into a sentence."""
 
-from datetime import date, time
+from datetime import date, time, timedelta
 
 from ari_app.booking.model import Appointment, Opening
 from ari_app.dialogue.acts import HandOffReason
@@ -11,6 +11,9 @@ from ari_app.prompts.words import spoken_words
 from ari_app.understanding.meaning import CallerAct, DateRange, TimeRange
 
 WHOLE_WEEK = 7
+ALL_DAYS = frozenset(range(WHOLE_WEEK))
+MOST_MISSING = 3
+MOST_NAMED = 3
 
 
 def what_text(business: Business, service: str | None, resources: tuple[str, ...], *, title: str = "") -> str:
@@ -39,6 +42,15 @@ def date_text(business: Business, state: State, wished: DateRange) -> str:
     part = business.texts.part
     if wished.start is not None and wished.is_single:
         return said(wished.start)
+    missing = ALL_DAYS - wished.weekdays
+    if wished.weekdays and 0 < len(missing) <= MOST_MISSING:
+        names = [spoken_words(business.language).weekdays[day] for day in sorted(missing)]
+        return part("day_any_but", {"weekdays": business.texts.joined(names)})
+    if wished.start is not None and wished.end is not None and wished.excluded:
+        stretch = (wished.start + timedelta(days=number) for number in range((wished.end - wished.start).days + 1))
+        days = [day for day in stretch if wished.contains(day)]
+        if 0 < len(days) <= MOST_NAMED:
+            return business.texts.joined([said(day) for day in days])
     if wished.weekdays and len(wished.weekdays) < WHOLE_WEEK:
         names = [spoken_words(business.language).weekdays[day] for day in sorted(wished.weekdays)]
         return part("day_weekdays", {"weekdays": business.texts.joined(names)})

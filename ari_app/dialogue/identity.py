@@ -14,6 +14,7 @@ from ari_app.dialogue.turn import Outcome, Turn
 from ari_app.understanding.meaning import CallerAct
 
 MAX_TRIES = 3
+FIRST_LIKENESS = 50.0
 NAME_LIKENESS = 85.0
 """0..100; below it two names are different people."""
 
@@ -59,11 +60,11 @@ def check(turn: Turn, act: CallerAct) -> bool | None:
             return any(each.start.date() == act.date.start for each in state.appointments)
 
 
-def passed(turn: Turn) -> None:
-    """Thank the customer, by name where it is known."""
+def passed(turn: Turn, act: CallerAct) -> None:
+    """Thank the customer, by name where they said it in full: nobody learns a first name from us."""
     turn.state = replace(turn.state, identity=Identity.PASSED)
     name = turn.state.customer.name if turn.state.customer else ""
-    if name:
+    if name and all(_is_said(part, act) for part in name.casefold().split()):
         turn.say("identity.thanks", name=name)
     else:
         turn.say("identity.thanks_unnamed")
@@ -89,12 +90,22 @@ def _has_words(act: CallerAct) -> bool:
 
 
 def _is_name(known: str, act: CallerAct) -> bool:
-    """The surname must be in what was said: a first name is known to anybody who knows the customer."""
-    surname = known.casefold().split()[-1]
+    """The surname must be in what was said, and no first name that is another's.
+
+    A first name alone is known to anybody who knows the customer; it is also what a recogniser mishears most.
+    """
+    *first, surname = known.casefold().split()
+    if not _is_said(surname, act):
+        return False
+    given = (act.name or "").casefold().split()[:-1]
+    return not first or not given or any(fuzz.ratio(a, b) >= FIRST_LIKENESS for a in first for b in given)
+
+
+def _is_said(name: str, act: CallerAct) -> bool:
     said = [part for source in (act.name or "", act.text) for part in source.casefold().split()]
     if act.letters:
         said.append(act.letters.replace(" ", "").casefold())
-    return any(fuzz.ratio(surname, part) >= NAME_LIKENESS for part in said)
+    return any(fuzz.ratio(name, part) >= NAME_LIKENESS for part in said)
 
 
 def _names_day(state: State, act: CallerAct, digits: str, locale: str) -> bool:

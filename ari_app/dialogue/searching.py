@@ -33,9 +33,15 @@ def wish_of(business: Business, state: State) -> Wish:
         latest=latest,
         weekdays=wished.weekdays,
         excluded=wished.excluded | wanted.excluded,
-        resource=wanted.resource,
+        resource=wanted.resource or _only_other(business, wanted),
         near=datetime.combine(first, point, tzinfo=business.zone) if point is not None else None,
     )
+
+
+def _only_other(business: Business, wanted: Wanted) -> str | None:
+    """The one who is left for the service, where somebody isn't wanted."""
+    others = [each for each in business.resources_of(wanted.service or "") if each != wanted.without]
+    return others[0] if wanted.without is not None and len(others) == 1 else None
 
 
 def widened(business: Business, state: State) -> Wish:

@@ -80,6 +80,8 @@ class Wanted:
     is_earliest: bool = False
     excluded: frozenset[Day] = frozenset()
     """Days that the caller doesn't want."""
+    without: str | None = None
+    """The person whom the caller doesn't want."""
 
     @property
     def is_blank(self) -> bool:
@@ -132,6 +134,10 @@ class State:
     """The question that was open before an interposed one."""
     done: Appointment | None = None
     """What was booked or moved last, as the calendar has it."""
+    undone: Appointment | None = None
+    """What was cancelled last in this call."""
+    queue: tuple[Appointment, ...] = ()
+    """Those that are to be cancelled after the present one."""
 
     callback_number: str = ""
     callback_preferred: str = ""

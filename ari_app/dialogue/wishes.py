@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from ari_app.booking.model import Opening
 from ari_app.dialogue import identity
@@ -12,6 +12,8 @@ from ari_app.dialogue.state import State, Wanted
 from ari_app.dialogue.turn import Turn
 from ari_app.understanding.meaning import CallerAct, DateRange, Preference, Slot, TimeRange
 
+ALL_DAYS = frozenset(range(7))
+MORNING = time(9)
 ANY_DAY, ANY_TIME = DateRange(None, None), TimeRange(None, None)
 
 
@@ -71,22 +73,45 @@ def prefer(turn: Turn, preference: Preference, offered: Sequence[Opening]) -> No
 
 
 def _take_rejected(turn: Turn, act: CallerAct) -> bool:
+    if act.refused_resource in turn.business.resources:
+        wanted = turn.state.wanted
+        resource = None if wanted.resource == act.refused_resource else wanted.resource
+        turn.state = replace(
+            turn.state, wanted=replace(wanted, without=act.refused_resource, resource=act.resource or resource)
+        )
     if not act.rejected:
-        return False
+        return act.refused_resource is not None
     state, wanted = turn.state, turn.state.wanted
-    if Slot.DATE in act.rejected and act.date is None:
+    refused = act.refused_date
+    if Slot.DATE in act.rejected and act.date is None and refused is not None and refused.weekdays:
+        kept = wanted.date if wanted.date is not None and not wanted.date.is_single else DateRange(None, None)
+        left = (kept.weekdays or ALL_DAYS) - refused.weekdays
+        wanted = replace(wanted, date=replace(kept, weekdays=left), is_earliest=False)
+        turn.tell(date_text(turn.business, state, DateRange(None, None, weekdays=left)))
+    elif Slot.DATE in act.rejected and act.date is None:
         days = {state.proposal.start.date()} if state.proposal else {each.start.date() for each in state.offered}
         if not days and wanted.date is not None and wanted.date.is_single and wanted.date.start is not None:
             days = {wanted.date.start}
         wanted = replace(wanted, date=None, is_earliest=False, excluded=wanted.excluded | days)
     if Slot.TIME in act.rejected and act.time is None:
-        wanted = replace(wanted, time=None, is_earliest=False)
+        wanted = replace(wanted, time=_the_rest(act.refused_time), is_earliest=False)
+        if wanted.time is not None:
+            turn.tell(time_text(turn.business, wanted.time))
     if Slot.SERVICE in act.rejected and act.service is None:
         wanted = replace(wanted, service=None)
     if Slot.RESOURCE in act.rejected and act.resource is None:
         wanted = replace(wanted, resource=None)
-    turn.state = replace(state, wanted=wanted)
+    turn.state = replace(turn.state, wanted=wanted)
     return True
+
+
+def _the_rest(refused: TimeRange | None) -> TimeRange | None:
+    """ "Not in the morning": after it; of a refused point or one in the midst of the day nothing follows."""
+    if refused is None or refused.is_point:
+        return None
+    if refused.end is not None and (refused.start is None or refused.start <= MORNING):
+        return TimeRange(refused.end, None)
+    return TimeRange(None, refused.start, excludes_end=True)
 
 
 def _take_service(turn: Turn, act: CallerAct) -> bool:

@@ -368,7 +368,7 @@ class _Sentence:
             value
             for position, entries in enumerate(self.grammar.lexical(self.tokens))
             for category, _, value in entries
-            if category in {"ORDUNIT", "ORDINAL", "DIGIT", "NUM"}
+            if category in reading.RANKS
             and isinstance(value, int)
             and not any(span.start <= position < span.end for span in said.spans)
         ]

@@ -29,6 +29,7 @@ GOALS = {
 MASKS = frozenset({"DATETIME", "DATE", "NOTDATE", "TIME", "NOTTIME"})
 """What stands in a masked sentence in the place of a span."""
 
+RANKS = frozenset({"ORDUNIT", "ORDINAL", "DIGIT", "NUM"})
 T = TypeVar("T")
 GOAL_NAMES = frozenset(GOALS)
 DATE_LIKE = frozenset({"DATE", "MOMENT", "NEGDATE", "MAYBEDATE", "BAREDAY"})
@@ -208,7 +209,7 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
 def _are_ranks(words: Sequence[str], grammar: Grammar, most: int) -> bool:
     """ "First or second", "the first or the second"."""
     lexical = grammar.lexical(Tokens(tuple(words)))
-    ranks = [value for entries in lexical for _, _, value in entries if isinstance(value, int)]
+    ranks = [value for entries in lexical for kind, _, value in entries if kind in RANKS and isinstance(value, int)]
     others = [word for word, entries in zip(words, lexical, strict=True) if not entries and word not in grammar.fillers]
     return len(ranks) >= 2 and max(ranks) <= most and len(others) <= 1
 

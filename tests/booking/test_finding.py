@@ -83,6 +83,8 @@ def test_a_taken_time_is_told_from_one_outside_the_hours(wished: Callable[..., F
     assert (ten.is_wish_taken, ten.closed_reason) == (True, "")
     evening = wished(tuesday, taken=taken, earliest=time(19), latest=time(20))
     assert (evening.is_wish_taken, evening.closed_reason) == (False, "hours")
+    ten_past = wished(tuesday, earliest=time(10, 10), latest=time(10, 10))
+    assert (ten_past.is_wish_taken, ten_past.closed_reason) == (False, "between")
 
 
 @pytest.mark.parametrize(

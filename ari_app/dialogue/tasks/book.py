@@ -24,7 +24,7 @@ def booked(turn: Turn, event: Booked) -> Outcome:
     """What is said is what the calendar returned."""
     appointment = event.appointment
     upcoming = tuple(sorted((*turn.state.appointments, appointment), key=lambda each: each.start))
-    turn.state = replace(cleared(turn.state), done=appointment, appointments=upcoming)
+    turn.state = replace(cleared(turn.state), done=appointment, undone=None, appointments=upcoming)
     turn.say("done.booked", what=appointment_text(turn.business, appointment), appointment=appointment)
     if turn.business.sends_texts and turn.state.number:
         turn.say("done.text_message")

@@ -32,9 +32,13 @@ def answer_cancel(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outc
     target = turn.state.target
     if target is None or not _ASKED.issuperset(act.intents):
         return None
+    others = tuple(each for each in turn.state.appointments if each.uid != target.uid)
+    if act.wants_all and others:
+        turn.state = replace(turn.state, queue=others)
+        return turn.ask_again(with_keys=False)
     if act.yes_no is YesNo.NO or Intent.NEVER_MIND in act.intents:
         turn.say("done.kept")
-        return finish(turn)
+        return _next(turn)
     if act.yes_no is not YesNo.YES:
         return None
     if not heard_before_question(turn.business, turn.state, heard_clauses):
@@ -50,6 +54,15 @@ def cancelled(turn: Turn, event: CancelledAppointment) -> Outcome:
     gone = event.appointment
     rest = tuple(each for each in turn.state.appointments if each.uid != gone.uid)
     done = None if turn.state.done is not None and turn.state.done.uid == gone.uid else turn.state.done
-    turn.state = replace(turn.state, appointments=rest, done=done, target=None, is_read_back=False)
+    turn.state = replace(turn.state, appointments=rest, done=done, undone=gone, target=None, is_read_back=False)
     turn.say("done.cancelled", what=appointment_text(turn.business, gone), appointment=gone)
-    return finish(turn)
+    return _next(turn)
+
+
+def _next(turn: Turn) -> Outcome:
+    """The next of several that are to be cancelled, each with a read-back of its own."""
+    if not turn.state.queue:
+        return finish(turn)
+    target, *rest = turn.state.queue
+    turn.state = replace(turn.state, target=target, queue=tuple(rest))
+    return advance(turn)

@@ -12,7 +12,13 @@ from ari_app.understanding.meaning import CallerAct
 
 
 def need_appointments(turn: Turn) -> Outcome | None:
-    """What has to be asked or said before the number's appointments may be used; None: nothing."""
+    """What has to be asked or said before the number's appointments may be used; None: nothing.
+
+    What was booked in this very call is the caller's own.
+    """
+    target, done = turn.state.target, turn.state.done
+    if target is not None and done is not None and target.uid == done.uid:
+        return None
     if not turn.state.appointments:
         turn.say("told.none" if turn.state.number else "told.withheld")
         turn.state = replace(turn.state, task=None, suspended=None)

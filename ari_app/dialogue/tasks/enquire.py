@@ -5,6 +5,7 @@ from dataclasses import replace
 from rapidfuzz import fuzz
 
 from ari_app.booking.model import Service
+from ari_app.dialogue import identity
 from ari_app.dialogue.describing import menu_text, services_text
 from ari_app.dialogue.state import Question
 from ari_app.dialogue.tasks import choosing
@@ -42,6 +43,8 @@ def answer(turn: Turn, act: CallerAct) -> Outcome | None:
             turn.say("answer.services", services=services_text(turn.business))
         case Topic.WHO:
             turn.say("answer.who")
+        case Topic.PERSON if person := _person(turn):
+            turn.say("answer.person", person=person)
         case _:
             _from_settings(turn, act)
     turn.state = replace(
@@ -58,6 +61,26 @@ def answer_topic_service(turn: Turn, act: CallerAct) -> Outcome | None:
     turn.restore()
     turn.state = replace(turn.state, topic=None)
     return _about_service(turn, act, topic)
+
+
+def _person(turn: Turn) -> str:
+    """Who what is talked about is with: what was read back or offered, then what was done, then what is wanted.
+
+    Empty where that is nobody in particular.
+    """
+    state, business = turn.state, turn.business
+    named = [state.proposal] if state.proposal is not None else list(state.offered)
+    target = state.target if identity.is_shown(turn) else None
+    booked = [each for each in (target, state.done) if each is not None][:1]
+    for people in (
+        {name for each in named for name in each.resources[:1]},
+        {name for each in booked for name in each.resources[:1]},
+        {state.wanted.resource} - {None},
+        set() if state.wanted.service is None else set(business.resources_of(state.wanted.service)),
+    ):
+        if people:
+            return business.resource_name(people.pop()) if len(people) == 1 else ""
+    return ""
 
 
 def free_answer(turn: Turn, text: str) -> str | None:

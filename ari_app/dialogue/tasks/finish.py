@@ -36,4 +36,5 @@ def cleared(state: State) -> State:
         is_read_back=False,
         pending=None,
         before=None,
+        queue=(),
     )

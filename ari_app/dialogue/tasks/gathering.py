@@ -4,6 +4,7 @@ Booking and moving both go it; only the read-back's words and what a yes does di
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 from ari_app.booking.model import Opening
 from ari_app.dialogue.acts import FindOpenings, HandOffReason, OpeningGone, OpeningsFound
@@ -14,7 +15,9 @@ from ari_app.dialogue.state import Question, State, Task
 from ari_app.dialogue.turn import Outcome, Turn
 
 MAX_REFUSALS = 3
-_REASONS = ("closed", "past", "horizon", "hours")
+_REASONS = ("closed", "past", "horizon", "hours", "between")
+APART = timedelta(hours=1)
+"""What is offered after a refusal lies so far from what was refused, where there is such."""
 
 
 def advance(turn: Turn) -> Outcome:
@@ -120,7 +123,8 @@ def alternatives(turn: Turn) -> Outcome:
         turn.state = replace(state, refusals=0)
         return turn.offer_human(HandOffReason.NO_OPENINGS)
     rest = _fresh(state, state.pool)
-    return offer(turn, rest, is_spread=True) if rest else turn.ask(Question.CHANGE)
+    elsewhere = tuple(each for each in rest if all(abs(each.start - start) >= APART for start in state.refused))
+    return offer(turn, elsewhere or rest, is_spread=True) if rest else turn.ask(Question.CHANGE)
 
 
 def _offer_nearest(turn: Turn, nearest: tuple[Opening, ...]) -> Outcome:
@@ -166,4 +170,10 @@ def _is_today(state: State) -> bool:
 
 def _fresh(state: State, openings: tuple[Opening, ...]) -> tuple[Opening, ...]:
     """Those that can be booked for what is wanted and weren't refused."""
-    return tuple(each for each in openings if each.start not in state.refused and each.service == state.wanted.service)
+    return tuple(
+        each
+        for each in openings
+        if each.start not in state.refused
+        and each.service == state.wanted.service
+        and state.wanted.without not in each.resources
+    )
