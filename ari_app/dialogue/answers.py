@@ -182,6 +182,8 @@ def _which_appointment(turn: Turn, act: CallerAct) -> Outcome | None:
 
 def _nth_service(turn: Turn, act: CallerAct) -> Outcome | None:
     candidates = turn.state.service_candidates
+    if act.wants_all and candidates:  # one after the other: "is there anything else" comes after the first
+        act = replace(act, service=None, choice=0)
     if act.service is not None or act.choice is None or not 0 <= act.choice < len(candidates):
         return None
     take_wishes(turn, replace(act, service=candidates[act.choice], choice=None))

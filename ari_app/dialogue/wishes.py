@@ -14,6 +14,7 @@ from ari_app.understanding.meaning import CallerAct, DateRange, Preference, Slot
 
 ALL_DAYS = frozenset(range(7))
 MORNING = time(9)
+NOON = time(12)
 ANY_DAY, ANY_TIME = DateRange(None, None), TimeRange(None, None)
 
 
@@ -258,8 +259,11 @@ def _before(wanted: Wanted, first: datetime, *, is_one_day: bool) -> Wanted:
 
 
 def _shifted(wanted: Wanted, preference: Preference) -> Wanted:
-    """ "Later" with nothing on offer: later than the time that was wished for."""
-    if wanted.time is None or wanted.time.start is None:
+    """ "Later" with nothing on offer: than the time that was wished for; with none, in the other half of the day."""
+    if wanted.time is None or (wanted.time.start is None and wanted.time.end is None):
+        half = TimeRange(NOON, None) if preference is Preference.LATER else TimeRange(None, NOON, excludes_end=True)
+        return replace(wanted, time=half, is_earliest=False)
+    if wanted.time.start is None:
         return wanted
     if preference is Preference.LATER:
         return replace(wanted, time=TimeRange(moved(wanted.time.end or wanted.time.start, timedelta(minutes=1)), None))
