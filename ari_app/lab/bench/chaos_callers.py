@@ -242,14 +242,15 @@ async def _picked_up(ringing: Ringing) -> Call | None:
 
 
 async def _greets(call: Call, caller: Caller) -> bool:
-    """Speak to the caller, more than once if need be; whether it came to their phone."""
+    """Speak to the caller, more than once if need be; whether it came to their phone, however late."""
+    picked_up_s = time.monotonic()
     for _ in range(GREETINGS):
         await asyncio.sleep(0.7)
         if call.ended.is_set():
             return False
         spoken = await call.play(tone())
         await asyncio.sleep(0.3)
-        if caller.call is not None and holds_tone(caller.call.audio_heard(spoken.began_s, time.monotonic())):
+        if caller.call is not None and holds_tone(caller.call.audio_heard(picked_up_s, time.monotonic())):
             caller.heard_human_s = spoken.began_s
             caller.with_human.set()
             return True
