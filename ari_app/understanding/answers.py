@@ -41,6 +41,8 @@ class Prompt:
     """What is about to be booked was read out for a yes."""
     is_wish: bool = False
     """Whether they want something: "no, that's fine" declines it."""
+    is_confirming: bool = False
+    """The dialogue says so itself: a yes now books."""
     is_cancelling: bool = False
     """What is to be cancelled was read out: "move it instead" is another task then, no correction."""
 
@@ -67,6 +69,7 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         not expectation.prompt.strip(),
         is_read_back,
         "marks.question_wish" in found,
+        expectation.confirming is not None,
         is_read_back and "marks.question_cancel" in whole,
     )
 
@@ -126,7 +129,7 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         return YesNo.YES if prompt.is_read_back and "marks.settles" in found else YesNo.NO
     if yes is not None or (prompt.is_read_back and "marks.settles" in found):
         return YesNo.YES
-    if _is_delighted(found, text) and prompt.is_yes_no and not prompt.is_read_back and not prompt.is_anything_else:
+    if _is_delighted(found, text) and prompt.is_yes_no and not prompt.is_confirming and not prompt.is_anything_else:
         return YesNo.YES
     if (
         "yes_no.weak_yes" in found

@@ -154,6 +154,8 @@ class _Sentence:
             polarity = None
         if prompt.is_read_back and not prompt.is_cancelling and _says_when(said):
             intents = _without_tasks_of_a_correction(intents, found)
+        if self._only_answers(said, found, bool(service.ids)):
+            intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
         intents = self._asked_back(intents, found)
         is_insisting = "marks.only_day" in found and not self.tokens.is_question
         if is_insisting:
@@ -433,6 +435,17 @@ class _Sentence:
         if Intent.CANCEL in wanted and polarity is YesNo.NO and self.expectation.confirming is not None:
             wanted.discard(Intent.NEVER_MIND)
         return tuple(intent for intent in Intent if intent in wanted), topic
+
+    def _only_answers(self, said: reading.Reading, found: answers.Found, names_service: bool) -> bool:
+        """ "I need a filling", "could I come before noon": what was asked for is told, no wish of its own."""
+        slots = self.expectation.slots
+        is_filled = (
+            (said.date is not None and Slot.DATE in slots)
+            or (said.time is not None and Slot.TIME in slots)
+            or (names_service and Slot.SERVICE in slots)
+        )
+        is_asked = bool(self.expectation.prompt) and Slot.TASK not in slots
+        return is_filled and is_asked and "marks.books" not in found
 
     def _is_about_proposal(self, found: answers.Found) -> bool:
         """ "is that the morning", asked of what was read out or offered."""
