@@ -152,7 +152,7 @@ class _Sentence:
             intents = (*intents, Intent.GOODBYE)
         if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
             polarity = None
-        if prompt.is_read_back and not prompt.is_cancelling and _says_when(said):
+        if prompt.is_read_back and not prompt.is_cancelling and (_says_when(said) or service.ids):
             intents = _without_tasks_of_a_correction(intents, found)
         if self._only_answers(said, found, bool(service.ids)):
             intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
