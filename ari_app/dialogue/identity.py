@@ -11,7 +11,7 @@ from ari_app.dialogue.acts import HandOffReason
 from ari_app.dialogue.keypad import keyed_day
 from ari_app.dialogue.state import Identity, Question, State
 from ari_app.dialogue.turn import Outcome, Turn
-from ari_app.understanding.meaning import CallerAct
+from ari_app.understanding.meaning import CallerAct, YesNo
 
 MAX_TRIES = 3
 FIRST_LIKENESS = 50.0
@@ -45,6 +45,8 @@ def check(turn: Turn, act: CallerAct) -> bool | None:
     """Whether the answer is right; None: it is no try at all."""
     state = turn.state
     match state.question:
+        case Question.IDENTITY_NAME if act.yes_no is YesNo.NO and act.name is None:
+            return None  # "no, it's her husband": whatever surname he says is no answer
         case Question.IDENTITY_NAME:
             if act.digits and keyed_day(act.digits, state.now.date(), turn.business.locale):
                 return _names_day(state, replace(act, date=None), act.digits, turn.business.locale)
@@ -97,7 +99,7 @@ def _is_name(known: str, act: CallerAct) -> bool:
     *first, surname = known.casefold().split()
     if not _is_said(surname, act):
         return False
-    given = (act.name or "").casefold().split()[:-1]
+    given = [each for each in (act.name or "").casefold().split() if fuzz.ratio(each, surname) < NAME_LIKENESS]
     return not first or not given or any(fuzz.ratio(a, b) >= FIRST_LIKENESS for a in first for b in given)
 
 
