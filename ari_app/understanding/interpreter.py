@@ -153,8 +153,8 @@ class _Sentence:
         if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
             polarity = None
         if prompt.is_read_back and not prompt.is_cancelling and (_says_when(said) or service.ids):
-            intents = _without_tasks_of_a_correction(intents, found)
-        if self._only_answers(said, found, bool(service.ids)):
+            intents = _without_tasks_of_a_correction(intents, found, is_booking=prompt.is_confirming)
+        if self._is_about_offer(intents, found) or self._only_answers(said, found, bool(service.ids)):
             intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
         intents = self._asked_back(intents, found)
         is_insisting = "marks.only_day" in found and not self.tokens.is_question
@@ -436,6 +436,10 @@ class _Sentence:
             wanted.discard(Intent.NEVER_MIND)
         return tuple(intent for intent in Intent if intent in wanted), topic
 
+    def _is_about_offer(self, intents: tuple[Intent, ...], found: answers.Found) -> bool:
+        """ "I would like to see some other options" is no wish to book."""
+        return Intent.REQUEST_ALTERNATIVES in intents and not {"marks.books", "marks.availability"} & set(found)
+
     def _only_answers(self, said: reading.Reading, found: answers.Found, names_service: bool) -> bool:
         """ "I need a filling", "could I come before noon": what was asked for is told, no wish of its own."""
         slots = self.expectation.slots
@@ -568,12 +572,14 @@ def _said_in_prompt(prompt: str, now: datetime, locale: str) -> CallerAct:
     return interpret_text(prompt, Expectation(slots=frozenset({Slot.DATE, Slot.TIME})), Vocabulary(), now, locale)
 
 
-def _without_tasks_of_a_correction(intents: tuple[Intent, ...], found: answers.Found) -> tuple[Intent, ...]:
+def _without_tasks_of_a_correction(
+    intents: tuple[Intent, ...], found: answers.Found, *, is_booking: bool
+) -> tuple[Intent, ...]:
     """What was read out is put right by another day or time: "let us push it to four" is no other task."""
     dropped: set[Intent] = set()
     if "marks.instead" in found or "marks.moves_it" in found:
         dropped.add(Intent.MOVE)
-    if "marks.instead" in found:
+    if "marks.instead" in found or (is_booking and "marks.books" not in found):
         dropped.add(Intent.BOOK)
     return tuple(intent for intent in intents if intent not in dropped)
 
