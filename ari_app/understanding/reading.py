@@ -1,5 +1,6 @@
 """One sentence's dates and times: pieces found by the chart, then weighed against each other and the conversation."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import time
@@ -29,6 +30,8 @@ GOALS = {
 MASKS = frozenset({"DATETIME", "DATE", "NOTDATE", "TIME", "NOTTIME"})
 """What stands in a masked sentence in the place of a span."""
 
+YEAR = re.compile(r"(?:for )?(?:19|20)\d\d")
+"""A figure that is a year rather than a time where a time was said already ("8am, a 2015 Fiesta")."""
 RANKS = frozenset({"ORDUNIT", "ORDINAL", "DIGIT", "NUM"})
 T = TypeVar("T")
 GOAL_NAMES = frozenset(GOALS)
@@ -163,6 +166,8 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
             case "MAYBETIME":
                 text = " ".join(words[span.start : span.end])
                 if text in grammar.fillers:
+                    continue
+                if sure_time and YEAR.fullmatch(text):
                     continue
                 is_thing = text in grammar.pronouns
                 if is_thing and not ((is_alone and len(spans) == 1) or (asked.time and not asked.offers)):
