@@ -236,6 +236,10 @@ class TurnSettings(_Section):
 
 class DialogueSettings(_Section):
     identity: Literal["none", "name", "birth_year", "pin"] = "name"
+    ask_name: bool = True
+    """Callers whom the store doesn't know are asked for their name before a booking is read back."""
+    ask_number: bool = True
+    """Callers whose number is withheld are asked for one then."""
     max_misunderstandings: int = Field(2, ge=1)
     offers: int = Field(2, ge=1, le=3)
     reprompts: int = Field(2, ge=1)

@@ -70,7 +70,9 @@ class Actions:
                 found = await self.booking.find(act.wish, now)
                 return a.OpeningsFound(found.fitting, found.nearest, found.closed_reason, found.is_wish_taken)
             case a.Book():
-                return a.Booked(await self.booking.book(self._request(act.opening, act.name, "sms_booked"), now))
+                return a.Booked(
+                    await self.booking.book(self._request(act.opening, act.name, "sms_booked", act.number), now)
+                )
             case a.Move():
                 request = self._request(act.opening, act.appointment.name, "sms_moved")
                 return a.Moved(await self.booking.move(act.appointment, request, now), act.appointment)
@@ -125,14 +127,15 @@ class Actions:
             outbox.hold(conn, key=uid, number=self.callback_settings.desk_number, text=text, now=now)
             outbox.release(conn, key=uid, now=now)
 
-    def _request(self, opening: Opening, name: str, text_id: str) -> BookingRequest:
+    def _request(self, opening: Opening, name: str, text_id: str, given: str = "") -> BookingRequest:
+        number = self.number or given
         return BookingRequest(
             key=self.next_key(),
             opening=opening,
-            number=self.number,
+            number=number,
             name=name,
             call_id=self.call_id,
-            sms_text=self._sms(text_id, opening=opening) if self.number else "",
+            sms_text=self._sms(text_id, opening=opening) if number else "",
         )
 
     def _sms(self, text_id: str, **values: a.Value) -> str:

@@ -190,6 +190,8 @@ class Book:
     opening: Opening
     name: str
     """The caller's name for the event; empty: unknown."""
+    number: str = ""
+    """The number that a withheld caller gave; empty: the calling one."""
 
 
 @dataclass(frozen=True, slots=True)

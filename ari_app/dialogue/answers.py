@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from ari_app.dialogue import identity, universal
+from ari_app.dialogue import contact, identity, universal
 from ari_app.dialogue.acts import HandOffReason
 from ari_app.dialogue.describing import act_text
-from ari_app.dialogue.state import CALLBACK_QUESTIONS, IDENTITY_QUESTIONS, Identity, Question, Task
+from ari_app.dialogue.state import CALLBACK_QUESTIONS, CONTACT_QUESTIONS, IDENTITY_QUESTIONS, Identity, Question, Task
 from ari_app.dialogue.switching import has_content, reopen, resume, switch, task_of
 from ari_app.dialogue.tasks import book, callback, cancel, choosing, enquire, gathering, undoing
 from ari_app.dialogue.turn import Outcome, Turn
@@ -18,7 +18,9 @@ HEARD_BADLY = 0.4
 """Below here it is asked for again; between the two it is asked about."""
 
 
-_ASKED_ABOUT = frozenset({Question.HEARD, Question.CANCEL, Question.HUMAN, Question.NO_OPENINGS, *CALLBACK_QUESTIONS})
+_ASKED_ABOUT = frozenset(
+    {Question.HEARD, Question.CANCEL, Question.HUMAN, Question.NO_OPENINGS, *CALLBACK_QUESTIONS, *CONTACT_QUESTIONS}
+)
 
 
 def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
@@ -32,7 +34,7 @@ def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
         return turn.listen_quietly()
     if Intent.REPEAT in act.intents and has_content(act):
         act = replace(act, intents=tuple(each for each in act.intents if each is not Intent.REPEAT))
-    if act.confidence < HEARD_BADLY:
+    if act.confidence < HEARD_BADLY and turn.state.question is not Question.CONTACT_NAME:
         return universal.misunderstood(turn)
     said = turn.state
     turn.state = replace(said, silences=0)
@@ -41,6 +43,8 @@ def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
     if act.confidence < HEARD_WELL and (doubt := _ask_about(turn, act)) is not None:
         return doubt
     turn.state = replace(turn.state, misunderstandings=0)
+    if turn.state.question not in IDENTITY_QUESTIONS | CONTACT_QUESTIONS:
+        contact.take_name(turn, act)
     outcome = _answer(turn, act, heard_clauses)
     if outcome is None:
         outcome = _anything(turn, act)
@@ -85,6 +89,8 @@ def _answer(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome | 
             return _unless_another_task(turn, act) or callback.answer_time(turn, act)
         case question if question in IDENTITY_QUESTIONS:
             return _identity(turn, act)
+        case question if question in CONTACT_QUESTIONS:
+            return _contact(turn, act)
     return None
 
 
@@ -225,6 +231,12 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
     if act.intents or right is None or (turn.state.question is Question.IDENTITY_NAME and _is_a_wish(turn, act)):
         return None if task is None or task is Task.CALLBACK else _remember(turn, act, task)
     return identity.failed(turn)
+
+
+def _contact(turn: Turn, act: CallerAct) -> Outcome | None:
+    """Name or number for the booking, then its read-back."""
+    answered = contact.answer(turn, act)
+    return resume(turn) if isinstance(answered, bool) else answered
 
 
 def _remember(turn: Turn, act: CallerAct, task: Task) -> Outcome:

@@ -36,6 +36,10 @@ class Business:
     """Spoken answers to free questions by the word that asks for them."""
     identity: str = "name"
     """none, name, birth_year or pin."""
+    asks_name: bool = False
+    """Unknown callers are asked for their name before a booking is read back."""
+    asks_number: bool = False
+    """Withheld callers are asked for a number then."""
     max_misunderstandings: int = 2
     """In a row; this many hand the caller over."""
     reprompts: int = 2
@@ -126,6 +130,8 @@ def business_from(settings: Settings) -> Business:
         address=spoken_text(at.address, at.locale),
         answers={key: spoken_text(answer, at.locale) for key, answer in at.answers.items()},
         identity=settings.dialogue.identity,
+        asks_name=settings.dialogue.ask_name,
+        asks_number=settings.dialogue.ask_number,
         max_misunderstandings=settings.dialogue.max_misunderstandings,
         reprompts=settings.dialogue.reprompts,
         offers=settings.dialogue.offers,

@@ -119,7 +119,7 @@ def menu_text(business: Business, names: list[str]) -> str:
 def summary_text(business: Business, state: State, reason: HandOffReason) -> str:
     """One line for the whisper and the log: who calls, what for, why it comes to a human."""
     part = business.texts.part
-    name = state.customer.name if state.customer else ""
+    name = state.customer.name if state.customer else state.contact_name
     pieces = [part("summary.known", {"name": name}) if name else part("summary.unknown")]
     if state.task is None:
         pieces.append(part("summary.nothing"))

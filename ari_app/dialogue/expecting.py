@@ -27,6 +27,9 @@ SLOTS: dict[Question, frozenset[Slot]] = {
     Question.IDENTITY_BIRTH_YEAR: frozenset({Slot.DIGITS}),
     Question.IDENTITY_PIN: frozenset({Slot.DIGITS}),
     Question.IDENTITY_DATE: frozenset({Slot.DATE}),
+    Question.CONTACT_NAME: frozenset({Slot.NAME, Slot.YES_NO}),
+    Question.CONTACT_NUMBER: frozenset({Slot.DIGITS, Slot.YES_NO}),
+    Question.CONTACT_NUMBER_OK: frozenset({Slot.YES_NO}),
     Question.ANYTHING_ELSE: frozenset({Slot.YES_NO, Slot.TASK}),
     Question.HUMAN: frozenset({Slot.YES_NO}),
     Question.NO_OPENINGS: frozenset({Slot.YES_NO}),
@@ -45,6 +48,7 @@ _DIGIT_QUESTIONS = frozenset(
         Question.IDENTITY_PIN,
         Question.IDENTITY_DATE,
         Question.CALLBACK_NUMBER,
+        Question.CONTACT_NUMBER,
     }
 )
 SINGLE_KEYS = 9

@@ -48,7 +48,11 @@ def pressed(business: Business, state: State, digits: str) -> CallerAct:
             return _date(act, business, state, digits)
         case Question.TIME:
             return _time(act, digits)
-        case Question.CALLBACK_NUMBER:
+        case Question.CONTACT_NAME:
+            return replace(act, yes_no=YesNo.NO)
+        case Question.CONTACT_NUMBER if len(digits) == 1:
+            return replace(act, yes_no=YesNo.NO)
+        case Question.CALLBACK_NUMBER | Question.CONTACT_NUMBER:
             return replace(act, digits=digits)
         case Question.CALLBACK_TIME:
             return replace(act, time=_CALLBACK_TIMES.get(digits))

@@ -45,6 +45,9 @@ class Question(StrEnum):
     IDENTITY_BIRTH_YEAR = "identity_birth_year"
     IDENTITY_PIN = "identity_pin"
     IDENTITY_DATE = "identity_date"
+    CONTACT_NAME = "contact_name"
+    CONTACT_NUMBER = "contact_number"
+    CONTACT_NUMBER_OK = "contact_number_ok"
     ANYTHING_ELSE = "anything_else"
     HUMAN = "human"
     NO_OPENINGS = "no_openings"
@@ -57,6 +60,7 @@ IDENTITY_QUESTIONS = frozenset(
     {Question.IDENTITY_NAME, Question.IDENTITY_BIRTH_YEAR, Question.IDENTITY_PIN, Question.IDENTITY_DATE}
 )
 CALLBACK_QUESTIONS = frozenset({Question.CALLBACK_NUMBER_OK, Question.CALLBACK_NUMBER, Question.CALLBACK_TIME})
+CONTACT_QUESTIONS = frozenset({Question.CONTACT_NAME, Question.CONTACT_NUMBER, Question.CONTACT_NUMBER_OK})
 READBACKS = frozenset({Question.READBACK, Question.READBACK_MOVE})
 
 
@@ -139,6 +143,14 @@ class State:
     queue: tuple[Appointment, ...] = ()
     """Those that are to be cancelled after the present one."""
 
+    contact_name: str = ""
+    """The caller's name as said."""
+    contact_number: str = ""
+    """A withheld caller's number as said, E.164 where it is one."""
+    contact_settled: frozenset[Question] = frozenset()
+    """Of name and number, what was answered or declined."""
+    contact_tries: int = 0
+
     callback_number: str = ""
     callback_preferred: str = ""
     """When the caller would like to be called, in the agent's words."""
@@ -161,3 +173,8 @@ class State:
     """What the last turn said."""
     said: tuple[tuple[str, int], ...] = field(default=(), repr=False)
     """How often each text was said."""
+
+    @property
+    def reach(self) -> str:
+        """The number on which the caller can be reached; empty: none is known."""
+        return self.number or self.contact_number

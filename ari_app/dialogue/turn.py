@@ -130,7 +130,7 @@ class Turn:
 
     def settle_callback(self, preferred: str = "") -> Outcome:
         """Keep the callback with what is known; without any number only an apology is left."""
-        number = self.state.callback_number or self.state.number
+        number = self.state.callback_number or self.state.reach
         if not number:
             self.say("handoff.impossible")
             return self.act(HangUp())
@@ -192,6 +192,7 @@ def _standing(state: State) -> int:
             state.service_candidates,
             state.time_candidates,
             state.callback_number if state.question in CALLBACK_QUESTIONS else "",
+            (state.contact_name, state.contact_number, state.contact_settled, state.contact_tries),
             state.done,
             state.answered,
         )

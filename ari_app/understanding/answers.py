@@ -43,6 +43,8 @@ class Prompt:
     """Whether they want something: "no, that's fine" declines it."""
     is_confirming: bool = False
     """The dialogue says so itself: a yes now books."""
+    is_choice: bool = False
+    """One of several things shall be named ("a cleaning or a check up?"): naming one is no yes."""
     is_cancelling: bool = False
     """What is to be cancelled was read out: "move it instead" is another task then, no correction."""
 
@@ -70,6 +72,7 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         is_read_back,
         "marks.question_wish" in found,
         expectation.confirming is not None,
+        "marks.question_alternatives" in found and not is_read_back,
         is_read_back and "marks.question_cancel" in whole,
     )
 
@@ -109,9 +112,11 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     can_refuse = prompt.is_yes_no or prompt.is_silent or "marks.strong_no" in found
     no = (found.get("yes_no.no") if can_refuse else None) or (found.get("yes_no.slot_no") if prompt.is_yes_no else None)
     yes = found.get("yes_no.said_yes")
-    if yes is None and (prompt.is_yes_no or (prompt.is_silent and not is_taken)):
+    if prompt.is_question and not prompt.is_yes_no and (is_taken or is_answered or _tells_wish(found)):
+        yes = None  # "yeah hi, I'd like ...", where nothing was asked that a yes would answer
+    if yes is None and not prompt.is_choice and (prompt.is_yes_no or (prompt.is_silent and not is_taken)):
         yes = found.get("yes_no.yes")
-    if yes is None and prompt.is_yes_no:
+    if yes is None and prompt.is_yes_no and not prompt.is_choice:
         yes = found.get("yes_no.slot_yes")
     if yes is not None and "yes_no.said_yes" not in found and _is_asked(found, yes[0]):
         yes = None
@@ -140,6 +145,10 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     ):
         return YesNo.YES
     return None
+
+
+def _tells_wish(found: Found) -> bool:
+    return any(key.startswith("intents.") and key != "intents.thanks" for key in found) or "marks.availability" in found
 
 
 def _is_delighted(found: Found, text: str) -> bool:

@@ -34,6 +34,7 @@ REQUIRED = (
     "fillers",
     "backchannels",
     "name_noise",
+    "nameless",
 )
 PROMPT_MARKS = (
     "marks.question_yes_no",
@@ -41,6 +42,7 @@ PROMPT_MARKS = (
     "marks.question_wh",
     "marks.anything_else",
     "marks.offer",
+    "marks.question_alternatives",
     "marks.question_wish",
     "marks.question_cancel",
 )
@@ -65,6 +67,8 @@ class Grammar:
     contractions: Mapping[str, str]
     abbreviations: frozenset[str]
     dotted_ordinals: bool
+    copula: tuple[re.Pattern[str], str] | None
+    """A short form of "is" ("five's fine", "8:30's too early") and the word that stands for it."""
     lexicon: Mapping[str, tuple[tuple[tuple[str, ...], str, Value], ...]]
     """First word -> (whole phrase, category, value)."""
     rules: RuleBook
@@ -90,6 +94,7 @@ class Grammar:
     backchannels: frozenset[str]
     """What listeners say while others speak, and go on listening."""
     pronouns: frozenset[str]
+    """Numbers that also stand for a thing ("the late one")."""
     homophones: Mapping[str, str]
     """Numbers that sound like a small word before the name of a service ("four" for "for")."""
     from_words: frozenset[str]
@@ -100,9 +105,10 @@ class Grammar:
     """Words after which "first" is a day, and no "at first"."""
     about_words: frozenset[str]
     """Words that point at a day talked about before ("the day after")."""
-    """Numbers that also stand for a thing ("the late one")."""
     name_noise: frozenset[str]
     """Words that are no part of a name."""
+    nameless: frozenset[str]
+    """Words that no name has in it: who says one of them says something else ("I'd rather not say")."""
     service_stops: frozenset[str]
     """Where the name of an unknown service ends."""
     service_noise: frozenset[str]
@@ -113,6 +119,8 @@ class Grammar:
     excepting: frozenset[str]
     """What stands before the person whom the caller does not want ("anyone but")."""
     service_refusers: frozenset[str]
+    service_lacks: frozenset[str]
+    """Words after "not" that tell what is missing ("I don't have a dentist")."""
     """"not" and the like: the service that follows is the one that isn't wanted."""
     """Words that name no service by themselves."""
     known_services: frozenset[str]
@@ -126,6 +134,7 @@ class Grammar:
             contractions=self.contractions,
             abbreviations=self.abbreviations,
             dotted_ordinals=self.dotted_ordinals,
+            copula=self.copula,
         )
 
     def locale(self, name: str) -> LocaleRules:
@@ -226,6 +235,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         contractions={str(key): str(value or "") for key, value in data["contractions"].items()},
         abbreviations=frozenset(map(str, data.get("abbreviations", ()))),
         dotted_ordinals=bool(data.get("dotted_ordinals", False)),
+        copula=_copula(data.get("copula")),
         lexicon=lexicon,
         rules=rules,
         parts=tuple((name, _time(bounds[0]), _time(bounds[1])) for name, bounds in data["parts"].items()),
@@ -247,15 +257,27 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         about_words=frozenset(map(str, data.get("about_words", ()))),
         pronouns=frozenset(map(str, data.get("pronouns", ()))),
         name_noise=frozenset(map(str, data["name_noise"])),
+        nameless=frozenset(map(str, data["nameless"])),
         service_stops=frozenset(map(str, services["stops"])),
         service_noise=frozenset(map(str, services["noise"])),
         own=frozenset(map(str, services.get("own", ()))),
         relates=frozenset(map(str, services.get("relates", ()))),
         excepting=frozenset(map(str, services.get("excepting", ()))),
+        service_lacks=frozenset(map(str, services.get("lacks", ()))),
         service_refusers=frozenset(map(str, services.get("refusers", ()))),
         known_services=frozenset(map(str, services["known_elsewhere"])),
         spoken=data.get("spoken", {}),
     )
+
+
+def _copula(given: Mapping[str, Any] | None) -> tuple[re.Pattern[str], str] | None:
+    if given is None:
+        return None
+    following = "|".join(re.escape(str(word)) for word in given["before"])
+    suffix = re.escape(str(given["suffix"]))
+    return re.compile(
+        rf"(?:(?<=\d){suffix}\b|(?<=\w){suffix}(?= (?:{following})\b))", re.IGNORECASE
+    ), f" {given['verb']}"
 
 
 def _lines(ways: object) -> list[str]:

@@ -130,7 +130,7 @@ class _Sentence:
             return replace(self, tokens=meant).act()
         if service.ids:
             words = _replaced(words, service.start, service.end, "SERVICE")
-        found = self.grammar.phrases.find(f" {' '.join(words)} ")
+        found = self._found(words, said)
         prompt = answers.read_prompt(expected, self.grammar)
         rank = self._rank(said)
         day = self._date(said)
@@ -147,14 +147,14 @@ class _Sentence:
         )
         wish = answers.preference(found)
         polarity = self._clean(polarity, said, found, picked, service.id, wish)
-        intents, topic = self._intents(found, polarity)
+        intents, topic = self._intents(found, polarity, prompt)
         if "yes_no.no_more" in found and polarity is None and not prompt.is_silent and Intent.GOODBYE not in intents:
             intents = (*intents, Intent.GOODBYE)
         if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
             polarity = None
         if prompt.is_read_back and not prompt.is_cancelling and (_says_when(said) or service.ids):
             intents = _without_tasks_of_a_correction(intents, found, is_booking=prompt.is_confirming)
-        if self._is_about_offer(intents, found) or self._only_answers(said, found, bool(service.ids)):
+        if self._is_about_offer(intents, found) or self._only_answers(said, found, bool(service.ids), polarity):
             intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
         intents = self._asked_back(intents, found)
         is_insisting = "marks.only_day" in found and not self.tokens.is_question
@@ -181,6 +181,8 @@ class _Sentence:
             day = self._day_talked_about()
         if Intent.QUESTION in intents and self._is_about_proposal(found):
             day, clock = None, None
+        if "marks.opens_question" in found and all(span.category == "MOMENT" for span in said.spans):
+            day, clock = None, None  # "are they taking new patients right now"
         if expected.slots == {Slot.DIGITS} and digits:
             day, clock = None, None
         if digits and day is None and Slot.TIME not in expected.slots:
@@ -255,6 +257,13 @@ class _Sentence:
         heard = list(self.tokens.words)
         heard[span.start] = meant
         return replace(self.tokens, words=tuple(heard))
+
+    def _found(self, words: list[str], said: reading.Reading) -> dict[str, tuple[int, int]]:
+        """Phrases of the sentence; "I'll take the half past two" is a yes where that is what was named."""
+        found = self.grammar.phrases.find(f" {' '.join(words)} ")
+        if "yes_no.takes" in found and "yes_no.slot_yes" not in found and self._repeats_prompt(said):
+            found["yes_no.slot_yes"] = found["yes_no.takes"]
+        return found
 
     # --- context ------------------------------------------------------------------------------------------------
 
@@ -415,14 +424,26 @@ class _Sentence:
         self,
         found: answers.Found,
         polarity: YesNo | None,
+        prompt: answers.Prompt,
     ) -> tuple[tuple[Intent, ...], Topic | None]:
         wanted = set(answers.intents(found))
+        if "marks.availability" in found and "intents.book" not in found and self._is_offer_refused(polarity, prompt):
+            wanted = wanted - {Intent.BOOK} | {Intent.REQUEST_ALTERNATIVES}
+        for intent in (Intent.CANCEL, Intent.MOVE):
+            if intent in wanted and _is_inside(found, f"intents.{intent.value}", "marks.hypothetical"):
+                wanted.discard(intent)
         if "marks.before_it" in found and "yes_no.said_yes" not in found:
             wanted.discard(Intent.BOOK)
         topic = answers.topic(found)
         if topic is not None and not self.tokens.is_question and "marks.asks" not in found:
             topic = None
         if wanted & {Intent.ENQUIRE, Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.CALLBACK}:
+            topic = None
+        if (
+            Intent.REQUEST_ALTERNATIVES in wanted
+            and topic is Topic.OTHER
+            and _is_before(found, "marks.better_one", "topics.other")
+        ):
             topic = None
         if Intent.REQUEST_ALTERNATIVES in wanted and (
             "yes_no.no_more" in found or (topic is not None and not self.expectation.offered)
@@ -436,14 +457,25 @@ class _Sentence:
             wanted.discard(Intent.NEVER_MIND)
         return tuple(intent for intent in Intent if intent in wanted), topic
 
+    def _is_offer_refused(self, polarity: YesNo | None, prompt: answers.Prompt) -> bool:
+        """Whether "is there anything on friday" asks for something else than what was offered."""
+        is_open = prompt.is_yes_no and not prompt.is_anything_else and not prompt.is_wish
+        return is_open and polarity is YesNo.NO and Slot.TASK not in self.expectation.slots
+
     def _is_about_offer(self, intents: tuple[Intent, ...], found: answers.Found) -> bool:
         """ "I would like to see some other options" is no wish to book."""
-        return Intent.REQUEST_ALTERNATIVES in intents and not {"marks.books", "marks.availability"} & set(found)
+        if Intent.REQUEST_ALTERNATIVES not in intents or "marks.books" in found:
+            return False
+        is_other = _is_inside(found, "intents.request_alternatives", "intents.book")
+        return is_other or "marks.availability" not in found
 
-    def _only_answers(self, said: reading.Reading, found: answers.Found, names_service: bool) -> bool:
+    def _only_answers(
+        self, said: reading.Reading, found: answers.Found, names_service: bool, polarity: YesNo | None
+    ) -> bool:
         """ "I need a filling", "could I come before noon": what was asked for is told, no wish of its own."""
         slots = self.expectation.slots
-        is_filled = (
+        is_filled = _says_when(said) and slots == {Slot.YES_NO} and polarity is not YesNo.YES
+        is_filled = is_filled or (
             (said.date is not None and Slot.DATE in slots)
             or (said.time is not None and Slot.TIME in slots)
             or (names_service and Slot.SERVICE in slots)
@@ -493,7 +525,7 @@ class _Sentence:
                 self.grammar,
                 known=self.vocabulary.names,
                 lead_end=lead_end,
-                is_expected=Slot.NAME in slots and polarity is None and not has_intent,
+                is_expected=Slot.NAME in slots and polarity is not YesNo.NO and not has_intent,
                 taken=taken,
             )
         return name, letters, digits
@@ -538,7 +570,8 @@ class _Sentence:
         if not self.expectation.prompt:
             return False
         named = _said_in_prompt(self.expectation.prompt, self.now, self.locale)
-        return (said.date is None or said.date == named.date) and (said.time is None or said.time == named.time)
+        is_time = said.time is None or said.time == named.time or _is_one_of(said.time, named.time)
+        return (said.date is None or said.date == named.date) and is_time
 
     def _names_known_service(self, words: list[str]) -> bool:
         joined = f" {' '.join(words)} "
@@ -584,6 +617,10 @@ def _without_tasks_of_a_correction(
     return tuple(intent for intent in intents if intent not in dropped)
 
 
+def _is_one_of(point: TimeRange, named: TimeRange | None) -> bool:
+    return named is not None and point.is_point and point.start is not None and named.contains(point.start)
+
+
 def _refused_days(value: DateValue | None) -> DateRange | None:
     """ "Not monday" refuses every Monday."""
     if value is None:
@@ -602,6 +639,10 @@ def _is_inside(found: answers.Found, inner: str, outer: str) -> bool:
     if outer not in found:
         return False
     return found[outer][0] <= found[inner][0] and found[inner][1] <= found[outer][1]
+
+
+def _is_before(found: answers.Found, first: str, second: str) -> bool:
+    return first in found and found[first][0] <= found[second][0]
 
 
 def _says_when(said: reading.Reading) -> bool:

@@ -85,6 +85,8 @@ def said_name(
     match = process.extractOne(said, known, scorer=fuzz.token_sort_ratio, processor=str.lower, score_cutoff=KNOWN_FLOOR)
     if match is not None:
         return str(match[0])
+    if any(words[index] in grammar.nameless for index in kept):
+        return None
     if lead_end is not None and not is_expected and len(kept) > 3:
         return None
     return " ".join(_as_written(tokens, index) for index in kept)

@@ -66,7 +66,8 @@ def _is_refused(words: Sequence[str], start: int, grammar: Grammar) -> bool:
     """Whether "not", "rather than" or the like stand right before, small words apart ("not an oil change")."""
     before = list(words[max(0, start - 3) : start])
     while before and before[-1] in grammar.service_noise and before[-1] not in grammar.service_refusers:
-        before.pop()
+        if before.pop() in grammar.service_lacks:
+            return False  # "I don't have a dentist"
     return bool(before) and before[-1] in grammar.service_refusers
 
 

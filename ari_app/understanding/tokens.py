@@ -49,13 +49,16 @@ def tokenise(
     contractions: Mapping[str, str],
     abbreviations: frozenset[str] = frozenset(),
     dotted_ordinals: bool = False,
+    copula: tuple[re.Pattern[str], str] | None = None,
 ) -> Tokens:
-    """Split, lower, expand contractions; never raises. `dotted_ordinals`: "4." is the fourth."""
+    """Split, lower, expand contractions; never raises. `dotted_ordinals`: "4." is the fourth; `copula`: see Grammar."""
     plain = text[:MAX_CHARACTERS].replace("’", "'").replace("`", "'").replace("@", " at ")
     if "[" in plain or "<" in plain:
         plain = _DROPPED.sub(" ", plain)
     if "." in plain or any(character.isdigit() for character in plain):
         plain = _AMPM.sub(lambda m: f" {m[1] or m[2] or m[3]}m ", plain)
+    if copula is not None and "'" in plain:
+        plain = copula[0].sub(copula[1], plain)
     words: list[str] = []
     original: list[str] = []
     ordinals: set[int] = set()
@@ -72,7 +75,7 @@ def tokenise(
                 if plain[match.end() :].strip():
                     ordinals.add(len(words) - 1)
                 continue
-            if token[0] == "." and (words[-1] in abbreviations or not follows_space or len(words[-1]) == 1):
+            if token[0] == "." and (words[-1] in abbreviations or not follows_space or _is_initial(words[-1])):
                 continue
             words.append(BREAK)
             original.append(BREAK)
@@ -94,6 +97,10 @@ def tokenise(
         words.pop()
         original.pop()
     return Tokens(tuple(words), is_question, frozenset(ordinals), tuple(original))
+
+
+def _is_initial(word: str) -> bool:
+    return len(word) == 1 and word.isalpha()
 
 
 def _expanded(token: str, contractions: Mapping[str, str]) -> str:

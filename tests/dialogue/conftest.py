@@ -58,6 +58,7 @@ ENGLISH = {
         {"id": "patel", "name": "doctor Patel", "synonyms": ["patel", "doctor patel"], "calendar": "patel/"},
     ],
     "sms": {"gateway": "sip"},
+    "dialogue": {"ask_name": False, "ask_number": False},
 }
 
 GERMAN = {
@@ -94,6 +95,7 @@ GERMAN = {
         {"id": "weber", "name": "Doktor Weber", "synonyms": ["weber", "doktor weber"], "calendar": "weber/"},
     ],
     "sms": {"gateway": "sip"},
+    "dialogue": {"ask_name": False, "ask_number": False},
 }
 
 CLOSED = {date(2026, 12, 25): "holiday Christmas Day", date(2026, 12, 28): "holiday Boxing Day (substitute)"}

@@ -26,7 +26,7 @@ NUMBER = "+447700900001"
 MARIA = a.Customer(NUMBER, "Maria Jones", birth_year=1984, pin="4711")
 EVERY_KEY = {
     "name", "business", "caller", "identity", "appointments", "busy", "full", "failing", "snatched", "human", "turns",
-    "then", "offers", "misunderstandings",
+    "then", "offers", "asks", "misunderstandings",
 }  # fmt: skip
 
 
@@ -102,6 +102,9 @@ def _check(then: dict, call, desk, before: list[Appointment]) -> None:
         assert text_id in {say.text_id for say in call.said}, f"never said {text_id}"
     for text_id in then.get("unsaid", []):
         assert text_id not in {say.text_id for say in call.said}, f"said {text_id}"
+    if "booked_for" in then:
+        booked = [f"{act.name} {act.number}".strip() for act in desk.done if isinstance(act, a.Book)]
+        assert booked == then["booked_for"], f"booked for {booked}"
     if "callback" in then:
         kept = [act for act in desk.done if isinstance(act, a.KeepCallback)]
         assert [act.number for act in kept] == [then["callback"]], f"callbacks {kept}"
@@ -132,6 +135,7 @@ def _was_never_said_twice_running(words: list[str]) -> None:
 
 def _business(script: dict, business: Business) -> Business:
     changed = replace(business, identity=script.get("identity", business.identity))
+    changed = replace(changed, asks_name=script.get("asks", False), asks_number=script.get("asks", False))
     changed = replace(changed, offers=script.get("offers", changed.offers))
     return replace(changed, max_misunderstandings=script.get("misunderstandings", changed.max_misunderstandings))
 

@@ -82,7 +82,9 @@ async def test_the_calendar_holds_what_was_told(
 ) -> None:
     tables = german_tables if script.get("business") == "german" else english_tables
     settings, client = practice(tables)
-    business = replace(business_from(settings), identity=script.get("identity", "name"))
+    asks = script.get("asks", False)
+    business = business_from(settings)
+    business = replace(business, identity=script.get("identity", "name"), asks_name=asks, asks_number=asks)
     clock = FixedClock(now.astimezone(business.zone))
     async with Database(settings.store.url) as database, build_service(settings, database, clock) as booking:
         for index, text in enumerate(script.get("appointments", [])):

@@ -108,10 +108,12 @@ class Walk(RuleBasedStateMachine):
         is_known=st.booleans(),
         appointments=st.integers(0, 2),
         identity=st.sampled_from(["none", "name", "birth_year", "pin"]),
+        asks=st.booleans(),
         offers=st.integers(1, 3),
     )
-    def ring(self, number: str, is_known: bool, appointments: int, identity: str, offers: int) -> None:
-        self.business = replace(type(self).business, identity=identity, offers=offers)
+    def ring(self, number: str, is_known: bool, appointments: int, identity: str, asks: bool, offers: int) -> None:
+        base = type(self).business
+        self.business = replace(base, identity=identity, asks_name=asks, asks_number=asks, offers=offers)
         self.now = datetime(2026, 11, 23, 8, 40, tzinfo=self.business.zone)
         held = tuple(
             replace(self.appointment, uid=f"uid-{index}", start=self.appointment.start + timedelta(days=index))
@@ -177,7 +179,8 @@ class Walk(RuleBasedStateMachine):
         if isinstance(self.event, a.CallerSpoke) and Intent.HOLD_ON in self.event.act.intents:
             return
         known = (state.task, state.suspended, state.wanted, state.target, state.identity, state.done, state.answered)
-        half_known = (state.service_candidates, state.time_candidates)
+        contact = (state.contact_name, state.contact_number, state.contact_settled, state.contact_tries)
+        half_known = (state.service_candidates, state.time_candidates, contact)
         standing = (state.question, listen.expectation, state.values, state.refused, known, half_known)
         self.without_progress = 0 if standing not in self.standings else self.without_progress + 1
         if state.question in HUMAN_QUESTIONS or isinstance(self.event, a.HandOffFailed | a.ReturnedFromHuman):

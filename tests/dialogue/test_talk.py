@@ -59,12 +59,13 @@ def talk(tmp_path: Path) -> Iterator[Callable[..., Result]]:
 
 
 def test_a_call_by_keyboard_books_in_the_calendar_and_is_found_by_the_next(talk: Callable[..., Result]) -> None:
-    first = talk(["a cleaning tomorrow at ten", "yes", "no thanks"], "--explain")
+    first = talk(["a cleaning tomorrow at ten", "jane miller", "yes", "no thanks"], "--explain")
     assert first.exit_code == 0, first.output
     assert "= service: cleaning" in first.output
+    assert "Jane Miller" in first.output
     assert "It is booked" in first.output
     assert "Goodbye" in first.output
-    second = talk(["i want to move my appointment", "the twenty fourth of november", "/2511", "/1100", "/1"], "--json")
+    second = talk(["i want to move my appointment", "jane miller", "/2511", "/1100", "/1"], "--json")
     told = [json.loads(line) for line in second.output.splitlines()]
     assert "Moved" in [each["text"] for each in told if each["who"] == "result"]
     assert told[-1] == {"who": "caller", "text": "(hangs up)"}

@@ -139,7 +139,8 @@ async def test_a_phone_that_rings_for_a_dead_worker_stops_ringing(
     asterisk.take_call("phone")
     async with worker(settings, "1.1,ringing,phone") as process:
         process.kill()
-        await until(lambda: asterisk.hung_up == ["phone"])
+        await until(lambda: bool(asterisk.hung_up and asterisk.redirected))
+    assert asterisk.hung_up == ["phone"]
     assert [each for each, *_ in asterisk.redirected] == ["1.1"]
 
 

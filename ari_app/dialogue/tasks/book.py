@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ari_app.booking.model import Opening
+from ari_app.dialogue import contact
 from ari_app.dialogue.acts import Book, Booked, HandOffReason, Move
 from ari_app.dialogue.describing import appointment_text
 from ari_app.dialogue.hearing import heard_before_question, heard_only_first_offer
@@ -26,7 +27,7 @@ def booked(turn: Turn, event: Booked) -> Outcome:
     upcoming = tuple(sorted((*turn.state.appointments, appointment), key=lambda each: each.start))
     turn.state = replace(cleared(turn.state), done=appointment, undone=None, appointments=upcoming)
     turn.say("done.booked", what=appointment_text(turn.business, appointment), appointment=appointment)
-    if turn.business.sends_texts and turn.state.number:
+    if turn.business.sends_texts and turn.state.reach:
         turn.say("done.text_message")
     return finish(turn)
 
@@ -40,6 +41,9 @@ def answer_readback(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Ou
         return None
     if Intent.REQUEST_ALTERNATIVES in act.intents:
         return alternatives(turn)
+    if act.yes_no is YesNo.NO and act.name and act.name == turn.state.contact_name:
+        turn.say("noted", what=act.name)
+        return turn.ask_again(with_keys=False)
     if act.yes_no is YesNo.NO:
         turn.state = replace(turn.state, refused=turn.state.refused | {proposal.start})
         return turn.ask(Question.CHANGE)
@@ -57,8 +61,7 @@ def commit(turn: Turn, opening: Opening) -> Outcome:
     """Do it; reached only from a yes to the read-back of this opening."""
     if turn.state.task is Task.MOVE and turn.state.target is not None:
         return turn.act(Move(turn.state.target, opening))
-    name = turn.state.customer.name if turn.state.customer else ""
-    return turn.act(Book(opening, name))
+    return turn.act(Book(opening, contact.name_of(turn), turn.state.contact_number))
 
 
 def answer_offer(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome | None:

@@ -2,21 +2,18 @@
 
 from dataclasses import replace
 
-import phonenumbers
-
 from ari_app.dialogue.acts import CallbackKept
+from ari_app.dialogue.contact import has_number, normalised
 from ari_app.dialogue.describing import date_text, time_text
 from ari_app.dialogue.state import Question, Task
 from ari_app.dialogue.turn import Outcome, Turn
 from ari_app.understanding.meaning import CallerAct, Intent, YesNo
 
-MIN_DIGITS = 6
-
 
 def begin(turn: Turn) -> Outcome:
     """Ask for the number, or whether the one that called is right."""
     turn.state = replace(turn.state, task=Task.CALLBACK, before=None)
-    number = turn.state.callback_number or turn.state.number
+    number = turn.state.callback_number or turn.state.reach
     if not number:
         return turn.ask(Question.CALLBACK_NUMBER)
     turn.state = replace(turn.state, callback_number=number)
@@ -25,7 +22,7 @@ def begin(turn: Turn) -> Outcome:
 
 def answer_number_ok(turn: Turn, act: CallerAct) -> Outcome | None:
     """Yes keeps the number, another number replaces it."""
-    if _has_number(act):
+    if has_number(act):
         return answer_number(turn, act)
     if act.yes_no is YesNo.YES:
         return turn.ask(Question.CALLBACK_TIME)
@@ -37,9 +34,9 @@ def answer_number_ok(turn: Turn, act: CallerAct) -> Outcome | None:
 
 def answer_number(turn: Turn, act: CallerAct) -> Outcome | None:
     """A number is read back before it counts."""
-    if not _has_number(act):
+    if not has_number(act):
         return None
-    number = _normalised(act.digits or "", turn.business.country)
+    number = normalised(act.digits or "", turn.business.country)
     turn.state = replace(turn.state, callback_number=number)
     return turn.ask(Question.CALLBACK_NUMBER_OK, number=number)
 
@@ -73,18 +70,3 @@ def kept(turn: Turn, event: CallbackKept) -> Outcome:
     else:
         turn.say("done.callback")
     return turn.end("goodbye")
-
-
-def _has_number(act: CallerAct) -> bool:
-    return act.digits is not None and len(act.digits.lstrip("+")) >= MIN_DIGITS
-
-
-def _normalised(digits: str, country: str) -> str:
-    """E.164 where the digits are a number of the country or an international one; else as said."""
-    try:
-        parsed = phonenumbers.parse(digits, country)
-    except phonenumbers.NumberParseException:
-        return digits
-    if not phonenumbers.is_possible_number(parsed):
-        return digits
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ari_app.booking.model import Opening
+from ari_app.dialogue import contact
 from ari_app.dialogue.acts import FindOpenings, HandOffReason, OpeningGone, OpeningsFound
 from ari_app.dialogue.describing import menu_text, opening_text, services_text, wish_text
 from ari_app.dialogue.offers import select
@@ -100,7 +101,10 @@ def offer(turn: Turn, openings: tuple[Opening, ...], *, is_spread: bool = False)
 def propose(turn: Turn, opening: Opening) -> Outcome:
     """The one read-back before a booking; a yes to it is the only thing that books."""
     turn.drop_news()
-    turn.state = replace(turn.state, proposal=opening, offered=(), is_read_back=True)
+    turn.state = replace(turn.state, proposal=opening, offered=(), is_read_back=False)
+    if turn.state.task is not Task.MOVE and (unknown := contact.missing(turn)) is not None:
+        return turn.ask(unknown)
+    turn.state = replace(turn.state, is_read_back=True)
     question = Question.READBACK_MOVE if turn.state.task is Task.MOVE else Question.READBACK
     return turn.ask(question, what=opening_text(turn.business, opening), opening=opening)
 

@@ -13,7 +13,7 @@ VOICES = ("flite:awb", "espeak:en-us+f4", "espeak:en-gb+m5", EASY_VOICE)
 NOISE_DBFS = -50.0
 """Where a call has noise: about 27 dB below speech."""
 NAMES = ("Mary Brown", "Peter Smith", "Susan Clark", "John Walker")
-"""One per voice, for the calls about an appointment that exists."""
+"""One per voice."""
 
 _TASK = (
     "how can i help you",
@@ -42,7 +42,16 @@ _MORE = (
 )
 _OFFER = ("which would you like", "which suits you", "please choose one", "say the first the second")
 _CHANGE = ("what shall i change", "what would you like to be different", "tell me another day")
-_NAME = ("may i have your full name", "first name and last name", "say your name once more", "your first and last name")
+_NAME = (
+    "may i have your full name",
+    "first name and last name",
+    "say your name once more",
+    "your first and last name",
+    "what is your full name",
+    "whose name shall i put it under",
+    "your name once more slowly",
+    "your first name and your last name",
+)
 _MOVE_OR_NEW = ("would you like to move it", "shall we move that one", "say move it", "what shall i do move it")
 _HEARD = ("did you say", "was that", "i understood", "is that correct")
 _PRESS = ("press one for yes", "one on your keypad means yes")
@@ -163,7 +172,7 @@ def _plans(days: _Days) -> Iterator[CallPlan]:
             f"moves, {voice}",
             number(4),
             _caller(
-                voice, task="i would like to move my appointment", name=NAMES[index], day=days.words(4), time=hour_words
+                voice, task="i would like to move my appointment", is_known=True, day=days.words(4), time=hour_words
             ),
             "cleaning",
             days.at(4, hour),
@@ -174,7 +183,7 @@ def _plans(days: _Days) -> Iterator[CallPlan]:
         yield CallPlan(
             f"cancels, {voice}",
             number(5),
-            _caller(voice, task="cancel it", name=NAMES[index], cancels=True),
+            _caller(voice, task="cancel it", is_known=True, cancels=True),
             noise_dbfs=None,
             seed=Seed(NAMES[index], "checkup", days.at(2, hour)),
             said=("done.cancelled",),
@@ -188,7 +197,7 @@ def _caller(
     service: str = "a dental cleaning",
     day: str = "",
     time: str = "",
-    name: str = "",
+    is_known: bool = False,
     then: str = "",
     first_readback: str = "",
     change: str = "",
@@ -206,8 +215,8 @@ def _caller(
         rules.append(Rule(_DATE, day, times=4))
     if time:
         rules.append(Rule(_TIME, time, times=4))
-    if name:
-        rules.append(Rule(_NAME, name.lower(), times=4))
+    rules.append(Rule(_NAME, NAMES[VOICES.index(voice)].lower(), times=4))
+    if is_known:
         rules.append(Rule(_MOVE_OR_NEW, task, times=3))
     if first_readback:
         rules.append(Rule(_READBACK, first_readback))

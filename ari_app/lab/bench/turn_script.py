@@ -15,6 +15,7 @@ _TASKS = ("i would like to book an appointment", "an appointment please", "i nee
 CUT_IN = "i would like to book an appointment"
 
 _FIXED: Mapping[str, tuple[str, ...]] = {
+    "contact_name": ("robert miller", "anna jones"),
     "time_which": ("the first one",),
     "offer": ("the first one", "the second one"),
     "readback": ("no", "yes please", "yes"),
