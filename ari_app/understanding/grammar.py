@@ -291,6 +291,7 @@ def _phrasebook(data: Mapping[str, Any], only: Sequence[str] = ()) -> Phrasebook
     book = Phrasebook()
     given = {f"{kind}.{name}": ways for kind in PHRASE_KINDS for name, ways in data["phrases"].get(kind, {}).items()}
     given["services.leads"] = data["services"]["leads"]
+    given["services.bare_leads"] = data["services"]["bare_leads"]
     for key, ways in given.items():
         if (key in only) if only else (key not in PROMPT_MARKS):
             for line in _lines(ways):

@@ -165,7 +165,7 @@ class _Sentence:
                 polarity = None
         name, letters, digits = self._spelling(said, found, words, polarity, bool(intents))
         rejected, corrected = self._taken_back(said, found, polarity, service.id)
-        if "services.leads" in found and not intents and self._names_known_service(words):
+        if self._leads(found) and not intents and self._names_known_service(words):
             intents = (Intent.BOOK,)
         unknown = (
             None
@@ -174,7 +174,7 @@ class _Sentence:
         )
         if "marks.opens_question" in found:
             unknown = None
-        if unknown is not None and "services.leads" in found and Intent.BOOK not in intents:
+        if unknown is not None and self._leads(found) and Intent.BOOK not in intents:
             intents = (Intent.BOOK, *intents)
         clock = said.time or self._hour_kept(found)
         if is_insisting and day is None:
@@ -577,6 +577,9 @@ class _Sentence:
         joined = f" {' '.join(words)} "
         return any(f" {known} " in joined for known in self.grammar.known_services)
 
+    def _leads(self, found: answers.Found) -> tuple[str, ...]:
+        return tuple(key for key in ("services.leads", "services.bare_leads") if key in found)
+
     def _unknown_service(self, words: list[str], found: answers.Found) -> str | None:
         """Words that name a service which this business hasn't."""
         if not self.vocabulary.services:
@@ -586,9 +589,12 @@ class _Sentence:
         for known in self.grammar.known_services:
             if f" {known} " in joined:
                 return known
-        is_named = "services.leads" in found and "intents.request_alternatives" not in found
+        leads = self._leads(found)
+        if leads == ("services.bare_leads",) and Slot.TASK in self.expectation.slots:
+            leads = ()  # "a match", to "how can I help": what was heard is no service of anybody's
+        is_named = bool(leads) and "intents.request_alternatives" not in found
         if Slot.SERVICE in self.expectation.slots and is_named:
-            rest = f" {' '.join(words)} "[found["services.leads"][1] :].split()
+            rest = f" {' '.join(words)} "[max(found[lead][1] for lead in leads) :].split()
             named: list[str] = []
             for word in rest:
                 if not word.islower() or word == BREAK or word in self.grammar.service_stops:

@@ -58,7 +58,7 @@ async def test_a_stranger_with_a_hostile_name_books_by_keypad_alone(stage: Stage
             Rule(("what would you like to come in for", "what is the appointment for"), presses="1", times=2),
             Rule(("which day would you like", "what day would suit you"), presses=f"{day:%d%m}#", times=2),
             Rule(("what time would you like", "at what time"), presses="1515#", times=2),
-            Rule(("what is your full name", "whose name shall i put it under"), presses="1", times=2),
+            Rule(("your full name", "name once more", "first name and your last name"), presses="1", times=3),
             Rule(("shall i book it", "is that right"), presses="1", times=2),
             Rule(("is there anything else", "can i do anything else"), presses="2", times=2),
         ),
