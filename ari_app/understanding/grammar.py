@@ -14,6 +14,7 @@ from ari_app.errors import BadInput
 from ari_app.understanding import dates, spoken_numbers, times  # noqa: F401 (they offer their actions)
 from ari_app.understanding.actions import ACTIONS
 from ari_app.understanding.chart import Lexical, RuleBook, compile_rules, unfit_rules
+from ari_app.understanding.clauses import ClauseWords
 from ari_app.understanding.phrasebook import Phrasebook, read_macros
 from ari_app.understanding.tokens import Tokens, tokenise
 from ari_app.understanding.values import Clock, Value
@@ -33,6 +34,7 @@ REQUIRED = (
     "services",
     "fillers",
     "backchannels",
+    "clauses",
     "name_noise",
     "nameless",
 )
@@ -109,6 +111,7 @@ class Grammar:
     """Words that are no part of a name."""
     nameless: frozenset[str]
     """Words that no name has in it: who says one of them says something else ("I'd rather not say")."""
+    clauses: ClauseWords
     service_stops: frozenset[str]
     """Where the name of an unknown service ends."""
     service_noise: frozenset[str]
@@ -258,6 +261,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         pronouns=frozenset(map(str, data.get("pronouns", ()))),
         name_noise=frozenset(map(str, data["name_noise"])),
         nameless=frozenset(map(str, data["nameless"])),
+        clauses=ClauseWords.from_data(data["clauses"]),
         service_stops=frozenset(map(str, services["stops"])),
         service_noise=frozenset(map(str, services["noise"])),
         own=frozenset(map(str, services.get("own", ()))),

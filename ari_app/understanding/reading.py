@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from ari_app.understanding import dates
 from ari_app.understanding.actions import ACTIONS
 from ari_app.understanding.chart import Chart, Span, best_cover
+from ari_app.understanding.clauses import circumstances
 from ari_app.understanding.grammar import Grammar
 from ari_app.understanding.meaning import DateRange, TimeOfDay, TimeRange
 from ari_app.understanding.spoken_numbers import DERIVED
@@ -33,6 +34,8 @@ MASKS = frozenset({"DATETIME", "DATE", "NOTDATE", "TIME", "NOTTIME"})
 YEAR = re.compile(r"(?:for )?(?:19|20)\d\d")
 """A figure that is a year rather than a time where a time was said already ("8am, a 2015 Fiesta")."""
 RANKS = frozenset({"ORDUNIT", "ORDINAL", "DIGIT", "NUM"})
+FAR = 5
+"""Words between two values from which on they aren't alternatives: the later one counts, or narrows the other."""
 T = TypeVar("T")
 GOAL_NAMES = frozenset(GOALS)
 DATE_LIKE = frozenset({"DATE", "MOMENT", "NEGDATE", "MAYBEDATE", "BAREDAY"})
@@ -89,10 +92,11 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
     words = tokens.words
     spans = _accepted(find_spans(tokens, grammar, ctx, asked), words, grammar, asked)
     masked = mask(words, spans)
+    wished = _wished(words, spans, grammar, ctx)
     dates_said = _Track[DateValue](words, grammar, _merge_dates(ctx))
     times_said = _Track[TimeValue](words, grammar, _merge_times)
     impossible, previous_end = None, 0
-    for span in spans:
+    for span in wished:
         value = span.value
         if isinstance(value, DateValue) and value.impossible:
             impossible = " ".join(words[span.start : span.end])
@@ -144,6 +148,25 @@ def _is_put_right(gap: Sequence[str], grammar: Grammar) -> bool:
 
 def to_range(value: DateValue) -> DateRange:
     return DateRange(value.start, value.end, value.weekdays, value.excluded)
+
+
+def _wished(words: Sequence[str], spans: list[Span], grammar: Grammar, ctx: ReadingContext) -> list[Span]:
+    """Without those that only tell why, and without days gone by, where another of the kind is there."""
+    told = circumstances(words, spans, grammar.clauses)
+    facts = [span for index, span in enumerate(spans) if index in told]
+    past = [span for span in spans if _is_past(span, ctx)]
+    left = list(spans)
+    for kind, dropped in ((DATE_LIKE, facts), (TIME_LIKE, facts), (DATE_LIKE, past)):
+        given = [span for span in left if span.category in kind]
+        kept = [span for span in given if span not in dropped]
+        if kept:
+            left = [span for span in left if span not in given or span in kept]
+    return left
+
+
+def _is_past(span: Span, ctx: ReadingContext) -> bool:
+    value = span.value
+    return isinstance(value, DateValue) and value.end is not None and value.end < ctx.now.date()
 
 
 # --- accepting --------------------------------------------------------------------------------------------------
@@ -283,7 +306,9 @@ class _Track(Generic[T]):
         elif "marks.correct" in gap or "marks.instead" in gap:
             self.value, self.is_corrected = value, True
         else:
-            how = "either" if "marks.either" in gap else "therefore" if "marks.therefore" in gap else ""
+            how = "therefore" if "marks.therefore" in gap else "either" if "marks.either" in gap else ""
+            if how != "therefore" and span.start - self.last_end > FAR:
+                how = "apart"
             merged = self.merge(self.value, value, how)
             if merged is not None:
                 self.value = merged
@@ -310,6 +335,8 @@ def _merge_dates(ctx: ReadingContext) -> Callable[[DateValue, DateValue, str], D
             return dates.either(ctx, first, second) or second
         if how == "therefore":
             return narrowed(first, second) or second
+        if how == "apart":
+            return narrowed(first, second) or narrowed(second, first) or second
         return narrowed(first, second) or narrowed(second, first) or dates.either(ctx, first, second) or second
 
     return merge
@@ -363,7 +390,7 @@ def _merge_times(first: TimeValue, second: TimeValue, how: str) -> TimeValue | N
             start, end = max(first.start, second.start), min(first.end, second.end)
             return TimeValue("part", start=start, end=end, name=second.name) if start < end else second
         return second
-    if {first.kind, second.kind} <= {"at", "around"}:
+    if how not in {"apart", "therefore"} and {first.kind, second.kind} <= {"at", "around"}:
         return TimeValue("or", choices=(first, second))
     return second
 

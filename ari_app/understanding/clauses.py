@@ -1,0 +1,82 @@
+"""Which of a sentence's dates and times are wished for, and which only tell why ("because I work till five")."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ari_app.understanding.chart import Span
+from ari_app.understanding.tokens import BREAK
+
+LEAD = 4
+"""A clause's subject stands among its first so many words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseWords:
+    """A language's words that part sentences into clauses, and tell what a clause is for."""
+
+    subjects: frozenset[str]
+    """ "i", "she": a new clause begins with one, unless a word of `inverting` stands before it."""
+    owners: frozenset[str]
+    """ "my": begins a subject ("my boss")."""
+    inverting: frozenset[str]
+    joins: frozenset[str]
+    reasons: frozenset[str]
+    concludes: frozenset[str]
+    """ "so": what follows is the wish."""
+    wishes: frozenset[str]
+    """Words that only who wants something says."""
+
+    @classmethod
+    def from_data(cls, given: Mapping[str, Sequence[str]]) -> "ClauseWords":
+        return cls(**{name: frozenset(map(str, given[name])) for name in cls.__slots__})
+
+
+def circumstances(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) -> frozenset[int]:
+    """Indices of the spans that stand in a clause which states a fact about the caller's life."""
+    inside = {index for span in spans for index in range(span.start + 1, span.end)}
+    clauses = list(_joined(list(_clauses(words, inside, known)), spans, words))
+    told = [clause for clause in clauses if _is_fact(words[clause[0] : clause[1]], known)]
+    return frozenset(index for index, span in enumerate(spans) if any(start <= span.start < end for start, end in told))
+
+
+def _clauses(words: Sequence[str], inside: set[int], known: ClauseWords) -> Iterator[tuple[int, int]]:
+    start = 0
+    quiet = known.inverting | known.joins | known.reasons | known.concludes
+    opening = known.joins | known.reasons | known.concludes | {BREAK}
+    for index, word in enumerate(words):
+        if index == start or index in inside:
+            continue
+        before = words[index - 1]
+        if word in opening or before == BREAK or (word in known.subjects and before not in quiet):
+            yield start, index
+            start = index
+    yield start, len(words)
+
+
+def _joined(clauses: list[tuple[int, int]], spans: Sequence[Span], words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """ "Wednesdays i am in bristol": a value alone before a clause without one belongs to it."""
+    held: tuple[int, int] | None = None
+    for start, end in clauses:
+        if held is not None:
+            has_own = any(start <= span.start < end for span in spans)
+            if not has_own and words[start] != BREAK:
+                yield held[0], end
+                held = None
+                continue
+            yield held
+            held = None
+        if any(span.start == start and span.end == end for span in spans):
+            held = (start, end)
+            continue
+        yield start, end
+    if held is not None:
+        yield held
+
+
+def _is_fact(clause: Sequence[str], known: ClauseWords) -> bool:
+    said = [word for word in clause if word != BREAK]
+    if not said or said[0] in known.concludes or not known.wishes.isdisjoint(said):
+        return False
+    if said[0] in known.reasons:
+        return not (known.subjects | known.owners).isdisjoint(said[1:4])
+    return not (known.subjects | known.owners).isdisjoint(said[:LEAD])
