@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, TextIO
@@ -146,7 +147,16 @@ def understand(record: Mapping[str, Any], *, locale: str | None) -> CallerAct:
         raise BadInput('"context" must be an object')
     vocabulary = Vocabulary(services=_services(record.get("services")))
     expectation = _expectation(record.get("expect"), context, zone, now, said_in)
-    return interpret_text(text, expectation, vocabulary, now, said_in)
+    return _as_chosen(interpret_text(text, expectation, vocabulary, now, said_in), expectation)
+
+
+def _as_chosen(act: CallerAct, expectation: Expectation) -> CallerAct:
+    """One of several offers that was picked is the day and time that the caller wants."""
+    if act.choice is None or len(expectation.offered) < 2:
+        return act
+    start = expectation.offered[act.choice].start
+    at = start.time().replace(tzinfo=None)
+    return replace(act, date=DateRange(start.date(), start.date()), time=TimeRange(at, at))
 
 
 def described(given_id: object, act: CallerAct) -> dict[str, Any]:
@@ -263,7 +273,7 @@ def _expectation(expect: object, context: Mapping[str, Any], zone: ZoneInfo, now
     prompt = context.get("prev_system")
     proposal = _proposal(context.get("confirming"), zone, now, locale)
     offered = _offers(context.get("offering"), zone, now, locale)
-    if proposal is not None or context.get("offering"):
+    if proposal is not None or len(offered) == 1:
         slots |= {Slot.YES_NO}
     return Expectation(
         slots=slots,

@@ -45,6 +45,8 @@ class Prompt:
     """The dialogue says so itself: a yes now books."""
     is_choice: bool = False
     """One of several things shall be named ("a cleaning or a check up?"): naming one is no yes."""
+    is_task: bool = False
+    """What the call is about was asked."""
     is_cancelling: bool = False
     """What is to be cancelled was read out: "move it instead" is another task then, no correction."""
 
@@ -52,7 +54,8 @@ class Prompt:
 def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
     """From the expectation where it says, else from the agent's words."""
     found, whole, has_mark = _prompt_marks(expectation.prompt, grammar.language)
-    asks = (
+    is_waiting = "marks.wait" in whole and not has_mark
+    asks = not is_waiting and (
         Slot.YES_NO in expectation.slots
         or expectation.confirming is not None
         or bool(expectation.offered)
@@ -72,7 +75,8 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         is_read_back,
         "marks.question_wish" in found,
         expectation.confirming is not None,
-        "marks.question_alternatives" in found and not is_read_back,
+        "marks.question_alternatives" in found and "marks.question_or_else" not in found and not is_read_back,
+        "marks.question_task" in whole and not is_anything_else,
         is_read_back and "marks.question_cancel" in whole,
     )
 
@@ -110,6 +114,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     if "marks.indifferent" in found:
         found = {key: place for key, place in found.items() if key not in {"marks.strong_no", "yes_no.no"}}
     can_refuse = prompt.is_yes_no or prompt.is_silent or "marks.strong_no" in found
+    if prompt.is_choice and is_answered and "marks.strong_no" not in found:
+        return None  # "just the swedish please, I don't like pressure"
     no = (found.get("yes_no.no") if can_refuse else None) or (found.get("yes_no.slot_no") if prompt.is_yes_no else None)
     yes = found.get("yes_no.said_yes")
     if prompt.is_question and not prompt.is_yes_no and (is_taken or is_answered or _tells_wish(found)):
@@ -148,7 +154,9 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
 
 
 def _tells_wish(found: Found) -> bool:
-    return any(key.startswith("intents.") and key != "intents.thanks" for key in found) or "marks.availability" in found
+    return any(key.startswith("intents.") and key != "intents.thanks" for key in found) or bool(
+        {"marks.availability", "marks.openings"} & set(found)
+    )
 
 
 def _is_delighted(found: Found, text: str) -> bool:
@@ -177,7 +185,7 @@ def _is_asked(found: Found, place: int) -> bool:
 def intents(found: Found) -> tuple[Intent, ...]:
     """What the caller wants, in a fixed order; the more special one hides the more general."""
     wanted = {Intent(key.removeprefix("intents.")) for key in found if key.startswith("intents.")}
-    if "marks.availability" in found and Intent.REQUEST_ALTERNATIVES not in wanted:
+    if {"marks.availability", "marks.openings"} & set(found) and Intent.REQUEST_ALTERNATIVES not in wanted:
         wanted.add(Intent.BOOK)
     if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE, Intent.OPERATOR}:
         wanted.discard(Intent.BOOK)

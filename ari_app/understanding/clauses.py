@@ -23,6 +23,8 @@ class ClauseWords:
     reasons: frozenset[str]
     concludes: frozenset[str]
     """ "so": what follows is the wish."""
+    pointing: frozenset[str]
+    """ "so let us do that": the day named before is meant."""
     wishes: frozenset[str]
     """Words that only who wants something says."""
 

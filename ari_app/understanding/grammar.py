@@ -45,6 +45,9 @@ PROMPT_MARKS = (
     "marks.anything_else",
     "marks.offer",
     "marks.question_alternatives",
+    "marks.question_or_else",
+    "marks.question_task",
+    "marks.wait",
     "marks.question_wish",
     "marks.question_cancel",
 )

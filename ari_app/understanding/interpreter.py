@@ -134,6 +134,9 @@ class _Sentence:
         prompt = answers.read_prompt(expected, self.grammar)
         rank = self._rank(said)
         day = self._date(said)
+        if expected.offered and any(key.startswith("choices.") for key in found):
+            said = _without_facts(said)  # "the morning one, she naps after lunch"
+            day = None if said.date is None else day
         picked = answers.choice(found, expected.offered, day, said.time, resource.id, rank)
         option = answers.option(self.tokens.words, expected.options, found, rank) if expected.options else None
         polarity = answers.yes_no(
@@ -146,9 +149,15 @@ class _Sentence:
             or "names.any_resource" in found,
         )
         wish = answers.preference(found)
-        polarity = self._clean(polarity, said, found, picked, service.id, wish)
+        polarity = self._clean(polarity, said, found, picked, service.id, wish, prompt)
         intents, topic = self._intents(found, polarity, prompt)
-        if "yes_no.no_more" in found and polarity is None and not prompt.is_silent and Intent.GOODBYE not in intents:
+        is_filled = _says_when(said) or bool(service.ids)
+        if (
+            "yes_no.no_more" in found
+            and polarity is None
+            and not (prompt.is_silent or is_filled)
+            and Intent.GOODBYE not in intents
+        ):
             intents = (*intents, Intent.GOODBYE)
         if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and _tells_a_task(intents):
             polarity = None
@@ -157,6 +166,9 @@ class _Sentence:
         if self._is_about_offer(intents, found) or self._only_answers(said, found, bool(service.ids), polarity):
             intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
         intents = self._asked_back(intents, found)
+        is_wish = is_filled and not self._is_over(day)
+        if not set(intents) - {Intent.THANKS} and self._opens(found, prompt, polarity, is_wish):
+            intents = tuple(intent for intent in Intent if intent in {*intents, Intent.BOOK})
         is_insisting = "marks.only_day" in found and not self.tokens.is_question
         if is_insisting:
             wish = None if wish is Preference.OTHER_DAY else wish
@@ -181,13 +193,22 @@ class _Sentence:
             day = self._day_talked_about()
         if Intent.QUESTION in intents and self._is_about_proposal(found):
             day, clock = None, None
-        if "marks.opens_question" in found and all(span.category == "MOMENT" for span in said.spans):
+        if (
+            "marks.opens_question" in found
+            and clock is not None
+            and clock.start == self.now.time().replace(tzinfo=None)
+        ):
             day, clock = None, None  # "are they taking new patients right now"
         if expected.slots == {Slot.DIGITS} and digits:
             day, clock = None, None
+        if polarity is YesNo.NO and picked is None and _says_when(said) and self._repeats_prompt(said):
+            rejected = rejected | {Slot.DATE for _ in [day] if day} | {Slot.TIME for _ in [clock] if clock}
+            day, clock, corrected = None, None, frozenset()  # "half seven at night, no", of half past seven
         if digits and day is None and Slot.TIME not in expected.slots:
             clock = None
-        if Intent.MOVE in intents and day is not None and self._moves_from(said):
+        if Intent.MOVE in intents and clock is not None and clock.end is not None and self._moves_from(said, "TIME"):
+            clock = TimeRange(clock.end, clock.end)
+        if Intent.MOVE in intents and day is not None and self._moves_from(said, "DATE"):
             day = DateRange(day.end, day.end)
             if expected.previous_start is not None:
                 day = self._beside_appointment(said, expected.previous_start.date()) or day
@@ -221,7 +242,7 @@ class _Sentence:
             time_candidates=said.candidates if clock is not None else (),
             impossible_date=said.impossible,
             yes_no=polarity,
-            choice=picked if picked is not None else option if expected.options else None,
+            choice=None if Intent.REPEAT in intents else picked if picked is not None else option,
             option=expected.options[option] if option is not None else None,
             preference=wish,
             resource=resource.id,
@@ -304,6 +325,7 @@ class _Sentence:
         return reading.Asked(
             hours=hours,
             date=Slot.DATE in expected.slots,
+            task=Slot.TASK in expected.slots,
             time=Slot.TIME in expected.slots or (is_about_time and Slot.CHOICE not in expected.slots),
             offers=max(len(expected.offered), len(expected.options)),
         )
@@ -393,8 +415,11 @@ class _Sentence:
         picked: int | None,
         service: str | None,
         wish: Preference | None,
+        prompt: answers.Prompt,
     ) -> YesNo | None:
         """A yes that changes what was proposed is no yes: "yes but can we make it four" leaves the proposal open."""
+        if polarity is None and "intents.never_mind" in found and prompt.is_yes_no and not _says_when(said):
+            return YesNo.NO
         if polarity is not YesNo.YES:
             return polarity
         proposal, offers = self.expectation.confirming, self.expectation.offered
@@ -413,10 +438,14 @@ class _Sentence:
             if "marks.but" in found or (is_changed and "yes_no.yes_over_no" not in found):
                 return None
             return polarity
+        if len(offers) > 1 and "yes_no.said_yes" not in found and (picked is not None or _says_when(said)):
+            return None
         if offers:
             if picked is None and (said.date is not None or said.time is not None):
                 return None
             return polarity
+        if "yes_no.said_yes" not in found and self._names_another_day(said):
+            return None
         is_changed = "marks.instead" in found and "marks.but" in found
         return None if is_changed and (said.date is not None or said.time is not None) else polarity
 
@@ -427,13 +456,19 @@ class _Sentence:
         prompt: answers.Prompt,
     ) -> tuple[tuple[Intent, ...], Topic | None]:
         wanted = set(answers.intents(found))
-        if "marks.availability" in found and "intents.book" not in found and self._is_offer_refused(polarity, prompt):
+        if "marks.openings" in found and "intents.book" not in found and self._is_beside_offer(polarity, prompt):
             wanted = wanted - {Intent.BOOK} | {Intent.REQUEST_ALTERNATIVES}
         for intent in (Intent.CANCEL, Intent.MOVE):
             if intent in wanted and _is_inside(found, f"intents.{intent.value}", "marks.hypothetical"):
                 wanted.discard(intent)
         if "marks.before_it" in found and "yes_no.said_yes" not in found:
             wanted.discard(Intent.BOOK)
+        if polarity is YesNo.YES and {"yes_no.said_yes", "marks.books"} <= set(found):
+            wanted.discard(Intent.REQUEST_ALTERNATIVES)  # "yes, book it before somebody else does"
+        if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE} or (prompt.is_task and not self._is_open()):
+            wanted.discard(Intent.REQUEST_ALTERNATIVES)  # nothing was offered that there could be others of
+        if _overlap(found, "marks.opens_question", "intents.book") and "marks.books" not in found:
+            wanted.discard(Intent.BOOK)  # "do I need a skin test"
         topic = answers.topic(found)
         if topic is not None and not self.tokens.is_question and "marks.asks" not in found:
             topic = None
@@ -457,17 +492,21 @@ class _Sentence:
             wanted.discard(Intent.NEVER_MIND)
         return tuple(intent for intent in Intent if intent in wanted), topic
 
-    def _is_offer_refused(self, polarity: YesNo | None, prompt: answers.Prompt) -> bool:
+    def _is_beside_offer(self, polarity: YesNo | None, prompt: answers.Prompt) -> bool:
         """Whether "is there anything on friday" asks for something else than what was offered."""
-        is_open = prompt.is_yes_no and not prompt.is_anything_else and not prompt.is_wish
-        return is_open and polarity is YesNo.NO and Slot.TASK not in self.expectation.slots
+        if Slot.TASK in self.expectation.slots or prompt.is_anything_else or polarity is YesNo.YES:
+            return False
+        if self._is_open() or polarity is YesNo.NO:
+            return prompt.is_yes_no or prompt.is_choice or bool(self.expectation.offered)
+        named = _said_in_prompt(self.expectation.prompt, self.now, self.locale)
+        return (prompt.is_yes_no or prompt.is_choice) and (named.date is not None or named.time is not None)
 
     def _is_about_offer(self, intents: tuple[Intent, ...], found: answers.Found) -> bool:
         """ "I would like to see some other options" is no wish to book."""
         if Intent.REQUEST_ALTERNATIVES not in intents or "marks.books" in found:
             return False
         is_other = _is_inside(found, "intents.request_alternatives", "intents.book")
-        return is_other or "marks.availability" not in found
+        return is_other or not {"marks.availability", "marks.openings"} & set(found)
 
     def _only_answers(
         self, said: reading.Reading, found: answers.Found, names_service: bool, polarity: YesNo | None
@@ -482,6 +521,19 @@ class _Sentence:
         )
         is_asked = bool(self.expectation.prompt) and Slot.TASK not in slots
         return is_filled and is_asked and "marks.books" not in found
+
+    def _opens(self, found: answers.Found, prompt: answers.Prompt, polarity: YesNo | None, is_filled: bool) -> bool:
+        """Whether an answer to "how can I help" is a wish to come ("my roots, on friday", "could somebody look")."""
+        if not prompt.is_task or self._is_open() or polarity is not None:
+            return False
+        if answers.topic(found) is not None:
+            return False
+        if {"marks.opens_question", "yes_no.no_more", "names.sure_leads"} & set(found):
+            return False
+        return is_filled or "marks.requests" in found
+
+    def _is_over(self, day: DateRange | None) -> bool:
+        return day is not None and day.end is not None and day.end < self.now.date()
 
     def _is_about_proposal(self, found: answers.Found) -> bool:
         """ "is that the morning", asked of what was read out or offered."""
@@ -551,10 +603,10 @@ class _Sentence:
             corrected.add(Slot.SERVICE)
         return frozenset(rejected), frozenset(corrected)
 
-    def _moves_from(self, said: reading.Reading) -> bool:
-        """Whether the date is "from tuesday to thursday": where an appointment goes, not a stretch."""
+    def _moves_from(self, said: reading.Reading, kind: str) -> bool:
+        """Whether it is "from tuesday to thursday", "from two to four": where an appointment goes, not a stretch."""
         return any(
-            span.category == "DATE" and self.tokens.words[span.start] in self.grammar.from_words for span in said.spans
+            span.category == kind and self.tokens.words[span.start] in self.grammar.from_words for span in said.spans
         )
 
     def _moved_to(self, said: reading.Reading) -> DateRange | None:
@@ -572,6 +624,13 @@ class _Sentence:
         named = _said_in_prompt(self.expectation.prompt, self.now, self.locale)
         is_time = said.time is None or said.time == named.time or _is_one_of(said.time, named.time)
         return (said.date is None or said.date == named.date) and is_time
+
+    def _names_another_day(self, said: reading.Reading) -> bool:
+        """Whether the day said is none of what the agent named."""
+        if not self.expectation.prompt or said.date is None or said.date.start is None or not said.date.is_single:
+            return False
+        named = _said_in_prompt(self.expectation.prompt, self.now, self.locale).date
+        return named is not None and named.is_single and not named.contains(said.date.start)
 
     def _names_known_service(self, words: list[str]) -> bool:
         joined = f" {' '.join(words)} "
@@ -645,6 +704,19 @@ def _is_inside(found: answers.Found, inner: str, outer: str) -> bool:
     if outer not in found:
         return False
     return found[outer][0] <= found[inner][0] and found[inner][1] <= found[outer][1]
+
+
+def _overlap(found: answers.Found, first: str, second: str) -> bool:
+    if first not in found or second not in found:
+        return False
+    return found[first][0] < found[second][1] and found[second][0] < found[first][1]
+
+
+def _without_facts(said: reading.Reading) -> reading.Reading:
+    """Without the date and the time that only tell why."""
+    if said.is_date_fact:
+        said = replace(said, date=None, date_value=None)
+    return replace(said, time=None, candidates=()) if said.is_time_fact else said
 
 
 def _is_before(found: answers.Found, first: str, second: str) -> bool:

@@ -36,6 +36,7 @@ YEAR = re.compile(r"(?:for )?(?:19|20)\d\d")
 RANKS = frozenset({"ORDUNIT", "ORDINAL", "DIGIT", "NUM"})
 FAR = 5
 """Words between two values from which on they aren't alternatives: the later one counts, or narrows the other."""
+CONCLUSION = 4
 T = TypeVar("T")
 GOAL_NAMES = frozenset(GOALS)
 DATE_LIKE = frozenset({"DATE", "MOMENT", "NEGDATE", "MAYBEDATE", "BAREDAY"})
@@ -48,6 +49,7 @@ class Asked:
 
     date: bool = False
     time: bool = False
+    task: bool = False
     offers: int = 0
     """How many things were offered: "the second" may be one of them."""
     hours: frozenset[int] = frozenset()
@@ -68,6 +70,9 @@ class Reading:
     impossible: str | None = None
     rejected_date: DateValue | None = None
     rejected_time: TimeRange | None = None
+    is_date_fact: bool = False
+    """The date stands only in a clause that tells why."""
+    is_time_fact: bool = False
     is_date_corrected: bool = False
     is_time_corrected: bool = False
     notes: tuple[str, ...] = ()
@@ -92,7 +97,8 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
     words = tokens.words
     spans = _accepted(find_spans(tokens, grammar, ctx, asked), words, grammar, asked)
     masked = mask(words, spans)
-    wished = _wished(words, spans, grammar, ctx)
+    facts = _facts(words, spans, grammar)
+    wished = _wished(words, spans, facts, grammar, ctx)
     dates_said = _Track[DateValue](words, grammar, _merge_dates(ctx))
     times_said = _Track[TimeValue](words, grammar, _merge_times)
     impossible, previous_end = None, 0
@@ -132,6 +138,8 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
         time=time_range,
         candidates=candidates,
         impossible=impossible if date_value is None else None,
+        is_date_fact=_are_all(wished, DATE_LIKE, facts),
+        is_time_fact=_are_all(wished, TIME_LIKE, facts),
         rejected_date=dates_said.refused,
         rejected_time=refused_time,
         is_date_corrected=dates_said.is_corrected,
@@ -150,18 +158,39 @@ def to_range(value: DateValue) -> DateRange:
     return DateRange(value.start, value.end, value.weekdays, value.excluded)
 
 
-def _wished(words: Sequence[str], spans: list[Span], grammar: Grammar, ctx: ReadingContext) -> list[Span]:
-    """Without those that only tell why, and without days gone by, where another of the kind is there."""
+def _facts(words: Sequence[str], spans: list[Span], grammar: Grammar) -> list[Span]:
     told = circumstances(words, spans, grammar.clauses)
-    facts = [span for index, span in enumerate(spans) if index in told]
+    return [span for index, span in enumerate(spans) if index in told]
+
+
+def _are_all(spans: list[Span], kind: frozenset[str], facts: list[Span]) -> bool:
+    given = [span for span in spans if span.category in kind]
+    return bool(given) and all(span in facts for span in given)
+
+
+def _wished(
+    words: Sequence[str], spans: list[Span], facts: list[Span], grammar: Grammar, ctx: ReadingContext
+) -> list[Span]:
+    """Without those that only tell why, and without days gone by, where another of the kind is there.
+
+    "My ticket runs out on friday so I need to come in": what is concluded names no day, so none is wished for.
+    """
     past = [span for span in spans if _is_past(span, ctx)]
     left = list(spans)
     for kind, dropped in ((DATE_LIKE, facts), (TIME_LIKE, facts), (DATE_LIKE, past)):
         given = [span for span in left if span.category in kind]
         kept = [span for span in given if span not in dropped]
-        if kept:
+        if kept or (given and dropped is facts and _is_concluded(words[given[-1].end :], grammar)):
             left = [span for span in left if span not in given or span in kept]
     return left
+
+
+def _is_concluded(rest: Sequence[str], grammar: Grammar) -> bool:
+    """Whether a clause with "so" and more than a word or two follows."""
+    for index, word in enumerate(rest):
+        if word in grammar.clauses.concludes:
+            return len(rest) - index > CONCLUSION and grammar.clauses.pointing.isdisjoint(rest[index + 1 :])
+    return False
 
 
 def _is_past(span: Span, ctx: ReadingContext) -> bool:
@@ -182,6 +211,8 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
     for index, span in enumerate(spans):
         match span.category:
             case "IGNORE":
+                continue
+            case "TIME" if asked.task and _is_greeting(span, words, grammar):
                 continue
             case "MAYBESLIP":
                 if is_alone and len(spans) == 1:
@@ -247,7 +278,17 @@ def _is_adverb(span: Span, words: Sequence[str], grammar: Grammar) -> bool:
     value = span.value
     is_low = isinstance(value, DateValue) and value.month_day is not None and value.month_day <= 3
     before = words[span.start - 1] if span.start else BREAK
-    return is_low and not (before == BREAK or before in grammar.fillers or before in grammar.leads_to_day)
+    return is_low and not (before == BREAK or before in grammar.backchannels or before in grammar.leads_to_day)
+
+
+def _is_greeting(span: Span, words: Sequence[str], grammar: Grammar) -> bool:
+    """ "Morning, I'm overdue a check up"."""
+    value = span.value
+    is_first = all(word in grammar.fillers for word in words[: span.start])
+    if not is_first or span.end - span.start > 1 or not isinstance(value, TimeValue) or value.kind != "part":
+        return False
+    following = words[span.end] if span.end < len(words) else ""
+    return following in grammar.clauses.subjects | grammar.clauses.inverting | grammar.clauses.owners | {BREAK}
 
 
 def _is_hour(value: Value, asked: Asked) -> bool:
@@ -335,6 +376,8 @@ def _merge_dates(ctx: ReadingContext) -> Callable[[DateValue, DateValue, str], D
             return dates.either(ctx, first, second) or second
         if how == "therefore":
             return narrowed(first, second) or second
+        if not how and first.weekday is not None and first.weekday == second.weekday:
+            return second  # "friday, next friday"
         if how == "apart":
             return narrowed(first, second) or narrowed(second, first) or second
         return narrowed(first, second) or narrowed(second, first) or dates.either(ctx, first, second) or second
