@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
@@ -147,11 +147,22 @@ def understand(record: Mapping[str, Any], *, locale: str | None) -> CallerAct:
         raise BadInput('"context" must be an object')
     vocabulary = Vocabulary(services=_services(record.get("services")))
     expectation = _expectation(record.get("expect"), context, zone, now, said_in)
-    return _as_chosen(interpret_text(text, expectation, vocabulary, now, said_in), expectation)
+    return _as_chosen(interpret_text(text, expectation, vocabulary, now, said_in), expectation, now)
 
 
-def _as_chosen(act: CallerAct, expectation: Expectation) -> CallerAct:
-    """One of several offers that was picked is the day and time that the caller wants."""
+def _as_chosen(act: CallerAct, expectation: Expectation, now: datetime) -> CallerAct:
+    """ "A wednesday" is the coming one, and one of several offers that was picked is the day and time wanted."""
+    is_asked = Intent.QUESTION in act.intents
+    if (
+        not is_asked
+        and act.date is not None
+        and act.date.start is None
+        and act.date.end is None
+        and len(act.date.weekdays) == 1
+    ):
+        days = (now.date() + timedelta(days=ahead) for ahead in range(1, 8))
+        coming = next(day for day in days if act.date.contains(day))
+        act = replace(act, date=DateRange(coming, coming))
     if act.choice is None or len(expectation.offered) < 2:
         return act
     start = expectation.offered[act.choice].start

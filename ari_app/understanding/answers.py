@@ -67,6 +67,8 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
     )
     is_anything_else = "marks.anything_else" in whole
     is_read_back = expectation.confirming is not None or ("marks.question_confirm" in found and not is_anything_else)
+    is_one_of = "marks.question_alternatives" in found and "marks.question_or_else" not in found
+    is_choice = has_mark and is_one_of and not is_read_back
     return Prompt(
         asks,
         is_anything_else,
@@ -75,7 +77,7 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         is_read_back,
         "marks.question_wish" in found,
         expectation.confirming is not None,
-        "marks.question_alternatives" in found and "marks.question_or_else" not in found and not is_read_back,
+        is_choice,
         "marks.question_task" in whole and not is_anything_else,
         is_read_back and "marks.question_cancel" in whole,
     )

@@ -51,7 +51,7 @@ PROMPT_MARKS = (
     "marks.question_wish",
     "marks.question_cancel",
 )
-GAP_MARKS = ("marks.correct", "marks.instead", "marks.either", "marks.fits", "marks.takes")
+GAP_MARKS = ("marks.correct", "marks.instead", "marks.either", "marks.fits", "marks.takes", "marks.therefore")
 PHRASE_KINDS = ("intents", "topics", "yes_no", "marks", "choices", "preferences", "names")
 
 

@@ -150,7 +150,7 @@ class _Sentence:
         )
         wish = answers.preference(found)
         polarity = self._clean(polarity, said, found, picked, service.id, wish, prompt)
-        intents, topic = self._intents(found, polarity, prompt)
+        intents, topic = self._intents(found, polarity, prompt, said_when=_says_when(said))
         is_filled = _says_when(said) or bool(service.ids)
         if (
             "yes_no.no_more" in found
@@ -214,6 +214,8 @@ class _Sentence:
                 day = self._beside_appointment(said, expected.previous_start.date()) or day
         elif Intent.MOVE in intents:
             day = self._moved_to(said) or day
+        if Intent.MOVE in intents and said.is_time_fact and day is not None and not said.is_date_fact:
+            clock = None  # "I have an appointment on monday at nine and need to move it to wednesday"
         is_open = "choices.either" in found or "marks.asks_openings" in found
         if clock == TimeRange(None, None) and day is None and expected.slots & WHEN == {Slot.DATE}:
             day = DateRange(None, None)
@@ -321,6 +323,8 @@ class _Sentence:
         is_about_time = bool(
             expected.offered or expected.time is not None or (expected.confirming and expected.confirming.start)
         )
+        if expected.slots == {Slot.YES_NO} and not is_about_time and expected.prompt:
+            is_about_time = _said_in_prompt(expected.prompt, self.now, self.locale).time is not None
         hours = frozenset(offer.start.hour % 12 for offer in expected.offered)
         return reading.Asked(
             hours=hours,
@@ -454,6 +458,8 @@ class _Sentence:
         found: answers.Found,
         polarity: YesNo | None,
         prompt: answers.Prompt,
+        *,
+        said_when: bool,
     ) -> tuple[tuple[Intent, ...], Topic | None]:
         wanted = set(answers.intents(found))
         if "marks.openings" in found and "intents.book" not in found and self._is_beside_offer(polarity, prompt):
@@ -465,7 +471,9 @@ class _Sentence:
             wanted.discard(Intent.BOOK)
         if polarity is YesNo.YES and {"yes_no.said_yes", "marks.books"} <= set(found):
             wanted.discard(Intent.REQUEST_ALTERNATIVES)  # "yes, book it before somebody else does"
-        if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE} or (prompt.is_task and not self._is_open()):
+        if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE, Intent.NEVER_MIND} or (
+            prompt.is_task and not self._is_open()
+        ):
             wanted.discard(Intent.REQUEST_ALTERNATIVES)  # nothing was offered that there could be others of
         if _overlap(found, "marks.opens_question", "intents.book") and "marks.books" not in found:
             wanted.discard(Intent.BOOK)  # "do I need a skin test"
@@ -486,7 +494,12 @@ class _Sentence:
             wanted.discard(Intent.REQUEST_ALTERNATIVES)
         if topic is not None:
             wanted.add(Intent.QUESTION)
-            if topic is not Topic.OTHER and found.get("intents.book", (99, 0))[0] >= found[f"topics.{topic.value}"][0]:
+            is_own = {"marks.requests", "marks.books"} & set(found) and said_when
+            if (
+                not is_own
+                and topic is not Topic.OTHER
+                and found.get("intents.book", (99, 0))[0] >= found[f"topics.{topic.value}"][0]
+            ):
                 wanted.discard(Intent.BOOK)
         if Intent.CANCEL in wanted and polarity is YesNo.NO and self.expectation.confirming is not None:
             wanted.discard(Intent.NEVER_MIND)
@@ -513,7 +526,8 @@ class _Sentence:
     ) -> bool:
         """ "I need a filling", "could I come before noon": what was asked for is told, no wish of its own."""
         slots = self.expectation.slots
-        is_filled = _says_when(said) and slots == {Slot.YES_NO} and polarity is not YesNo.YES
+        is_taking = "yes_no.takes" in found and slots == {Slot.YES_NO}
+        is_filled = is_taking or (_says_when(said) and slots == {Slot.YES_NO} and polarity is not YesNo.YES)
         is_filled = is_filled or (
             (said.date is not None and Slot.DATE in slots)
             or (said.time is not None and Slot.TIME in slots)
