@@ -122,6 +122,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     yes = found.get("yes_no.said_yes")
     if prompt.is_question and not prompt.is_yes_no and (is_taken or is_answered or _tells_wish(found)):
         yes = None  # "yeah hi, I'd like ...", where nothing was asked that a yes would answer
+    if not prompt.is_yes_no and not prompt.is_silent and "intents.goodbye" in found:
+        yes = None
     if yes is None and not prompt.is_choice and (prompt.is_yes_no or (prompt.is_silent and not is_taken)):
         yes = found.get("yes_no.yes")
     if yes is None and prompt.is_yes_no and not prompt.is_choice:

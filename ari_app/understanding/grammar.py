@@ -100,6 +100,8 @@ class Grammar:
     """What listeners say while others speak, and go on listening."""
     pronouns: frozenset[str]
     """Numbers that also stand for a thing ("the late one")."""
+    before_pronoun: frozenset[str]
+    """Words after which such a number is a time ("at one"); empty: all."""
     homophones: Mapping[str, str]
     """Numbers that sound like a small word before the name of a service ("four" for "for")."""
     from_words: frozenset[str]
@@ -262,6 +264,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         leads_to_day=frozenset(map(str, data.get("leads_to_day", ()))),
         about_words=frozenset(map(str, data.get("about_words", ()))),
         pronouns=frozenset(map(str, data.get("pronouns", ()))),
+        before_pronoun=frozenset(map(str, data.get("before_pronoun", ()))),
         name_noise=frozenset(map(str, data["name_noise"])),
         nameless=frozenset(map(str, data["nameless"])),
         clauses=ClauseWords.from_data(data["clauses"]),

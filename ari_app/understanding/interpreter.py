@@ -165,6 +165,8 @@ class _Sentence:
             intents = _without_tasks_of_a_correction(intents, found, is_booking=prompt.is_confirming)
         if self._is_about_offer(intents, found) or self._only_answers(said, found, bool(service.ids), polarity):
             intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
+        if prompt.is_choice and not service.ids and "marks.books" not in found:
+            intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
         intents = self._asked_back(intents, found)
         is_wish = is_filled and not self._is_over(day)
         if not set(intents) - {Intent.THANKS} and self._opens(found, prompt, polarity, is_wish):
@@ -188,7 +190,7 @@ class _Sentence:
             unknown = None
         if unknown is not None and self._leads(found) and Intent.BOOK not in intents:
             intents = (Intent.BOOK, *intents)
-        clock = said.time or self._hour_kept(found)
+        clock = said.time if said.time is not None and not self._is_put_on(found) else self._hour_kept(found, said)
         if is_insisting and day is None:
             day = self._day_talked_about()
         if Intent.QUESTION in intents and self._is_about_proposal(found):
@@ -204,6 +206,8 @@ class _Sentence:
         if polarity is YesNo.NO and picked is None and _says_when(said) and self._repeats_prompt(said):
             rejected = rejected | {Slot.DATE for _ in [day] if day} | {Slot.TIME for _ in [clock] if clock}
             day, clock, corrected = None, None, frozenset()  # "half seven at night, no", of half past seven
+        if Intent.ENQUIRE in intents:
+            clock = None
         if digits and day is None and Slot.TIME not in expected.slots:
             clock = None
         if Intent.MOVE in intents and clock is not None and clock.end is not None and self._moves_from(said, "TIME"):
@@ -357,9 +361,21 @@ class _Sentence:
                 return reading.to_range(chosen)
         return said.date
 
-    def _hour_kept(self, found: answers.Found) -> TimeRange | None:
-        """ "half past", said of what was read back: of the same hour."""
+    def _is_put_on(self, found: answers.Found) -> bool:
+        """ "Eleven, no, make that half past"."""
+        return (
+            any(key in found for key in answers.MINUTES) and "marks.correct" in found and not self.expectation.offered
+        )
+
+    def _hour_kept(self, found: answers.Found, said: reading.Reading) -> TimeRange | None:
+        """ "half past", said of what was read back or just named: of the same hour."""
         proposal = self.expectation.confirming
+        if said.time is not None:
+            minute = next((minute for key, minute in answers.MINUTES.items() if key in found), None)
+            start = said.time.start
+            if minute is None or start is None or not said.time.is_point or start.minute:
+                return said.time
+            return TimeRange(start.replace(minute=minute), start.replace(minute=minute))
         if proposal is None or proposal.start is None:
             return None
         minute = next((minute for key, minute in answers.MINUTES.items() if key in found), None)
@@ -422,8 +438,9 @@ class _Sentence:
         prompt: answers.Prompt,
     ) -> YesNo | None:
         """A yes that changes what was proposed is no yes: "yes but can we make it four" leaves the proposal open."""
-        if polarity is None and "intents.never_mind" in found and prompt.is_yes_no and not _says_when(said):
-            return YesNo.NO
+        is_dropped = "intents.never_mind" in found and "yes_no.said_yes" not in found
+        if is_dropped and prompt.is_yes_no and not _says_when(said):
+            return YesNo.NO  # "leave it, I'll do it myself"
         if polarity is not YesNo.YES:
             return polarity
         proposal, offers = self.expectation.confirming, self.expectation.offered
@@ -439,7 +456,8 @@ class _Sentence:
             if service is not None and proposal.service not in {None, service}:
                 return None
             is_changed = "marks.instead" in found and not _is_inside(found, "marks.instead", "yes_no.yes")
-            if "marks.but" in found or (is_changed and "yes_no.yes_over_no" not in found):
+            is_asking = "yes_no.said_yes" in found and _asks_after(found, "marks.but")
+            if ("marks.but" in found and not is_asking) or (is_changed and "yes_no.yes_over_no" not in found):
                 return None
             return polarity
         if len(offers) > 1 and "yes_no.said_yes" not in found and (picked is not None or _says_when(said)):
@@ -464,6 +482,9 @@ class _Sentence:
         wanted = set(answers.intents(found))
         if "marks.openings" in found and "intents.book" not in found and self._is_beside_offer(polarity, prompt):
             wanted = wanted - {Intent.BOOK} | {Intent.REQUEST_ALTERNATIVES}
+        if _is_inside(found, "intents.cancel", "marks.not_cancel"):
+            wanted.discard(Intent.CANCEL)
+            wanted |= {Intent.MOVE} & set(map(Intent, _named_intents(found)))
         for intent in (Intent.CANCEL, Intent.MOVE):
             if intent in wanted and _is_inside(found, f"intents.{intent.value}", "marks.hypothetical"):
                 wanted.discard(intent)
@@ -482,12 +503,11 @@ class _Sentence:
             topic = None
         if wanted & {Intent.ENQUIRE, Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.CALLBACK}:
             topic = None
-        if (
-            Intent.REQUEST_ALTERNATIVES in wanted
-            and topic is Topic.OTHER
-            and _is_before(found, "marks.better_one", "topics.other")
-        ):
-            topic = None
+        if Intent.REQUEST_ALTERNATIVES in wanted and topic is not None:
+            key = f"topics.{topic.value}"
+            is_of_others = _overlap(found, "intents.request_alternatives", key)
+            if is_of_others or _is_before(found, "marks.better_one", key):
+                topic = None  # "what else is open", "anything with better reviews"
         if Intent.REQUEST_ALTERNATIVES in wanted and (
             "yes_no.no_more" in found or (topic is not None and not self.expectation.offered)
         ):
@@ -679,9 +699,13 @@ class _Sentence:
 
 
 @functools.lru_cache(maxsize=512)
-def _said_in_prompt(prompt: str, now: datetime, locale: str) -> CallerAct:
+def _said_in_prompt(prompt: str, now: datetime, locale: str) -> reading.Reading:
     """The day and time that the agent's own words name."""
-    return interpret_text(prompt, Expectation(slots=frozenset({Slot.DATE, Slot.TIME})), Vocabulary(), now, locale)
+    grammar = load_grammar(locale)
+    tokens = grammar.tokens(prompt)
+    asking = Expectation(slots=frozenset({Slot.DATE, Slot.TIME}))
+    sentence = _Sentence(prompt, tokens, grammar, asking, Vocabulary(), now, locale)
+    return reading.read(tokens, grammar, sentence._context(), sentence._asked())
 
 
 def _without_tasks_of_a_correction(
@@ -718,6 +742,16 @@ def _is_inside(found: answers.Found, inner: str, outer: str) -> bool:
     if outer not in found:
         return False
     return found[outer][0] <= found[inner][0] and found[inner][1] <= found[outer][1]
+
+
+def _asks_after(found: answers.Found, key: str) -> bool:
+    """Whether a question about the business follows ("yes, but what is the address")."""
+    questions = [place for name, place in found.items() if name.startswith("topics.") or name == "marks.asks_about"]
+    return key in found and any(start >= found[key][1] for start, _ in questions)
+
+
+def _named_intents(found: answers.Found) -> list[str]:
+    return [key.removeprefix("intents.") for key in found if key.startswith("intents.")]
 
 
 def _overlap(found: answers.Found, first: str, second: str) -> bool:

@@ -226,6 +226,9 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
                 is_thing = text in grammar.pronouns
                 if is_thing and not ((is_alone and len(spans) == 1) or (asked.time and not asked.offers)):
                     continue
+                before_it = words[span.start - 1] if span.start else BREAK
+                if is_thing and grammar.before_pronoun and before_it not in grammar.before_pronoun:
+                    continue
                 if is_thing and any(other is not span and other.category in TIME_LIKE for other in spans):
                     continue
                 is_long = span.end - span.start > 1
@@ -418,10 +421,14 @@ def _merge_times(first: TimeValue, second: TimeValue, how: str) -> TimeValue | N
         return None
     if how == "either":
         return TimeValue("or", choices=(*(first.choices or (first,)), *(second.choices or (second,))))
+    if how == "therefore" and second.kind not in {"at", "around", "part"}:
+        return second
     for point, other in ((second, first), (first, second)):
         if other.kind == "any":
             return point
         if other.kind == "part" and point.kind not in {"part", "any", "or"}:
+            if not _may_lie_in(point, other):
+                return point
             return replace(point, name=point.name or other.name, start=other.start, end=other.end)
     if {first.kind, second.kind} == {"after", "before"}:
         after, before = (first, second) if first.kind == "after" else (second, first)
@@ -436,6 +443,12 @@ def _merge_times(first: TimeValue, second: TimeValue, how: str) -> TimeValue | N
     if how not in {"apart", "therefore"} and {first.kind, second.kind} <= {"at", "around"}:
         return TimeValue("or", choices=(first, second))
     return second
+
+
+def _may_lie_in(point: TimeValue, part: TimeValue) -> bool:
+    if point.first is None or part.start is None or part.end is None:
+        return True
+    return any(part.start <= each <= part.end for each in point.first.candidates())
 
 
 def without(ctx: ReadingContext, wide: DateValue, less: DateValue) -> DateValue | None:

@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rapidfuzz import fuzz
 
@@ -54,7 +55,20 @@ def find_named(words: Sequence[str], items: tuple[ServiceWords, ...], grammar: G
         found = _misheard(words, phrases, grammar)
     found = {key: hit for key, hit in found.items() if not _is_reference(words, hit[1], grammar)}
     wanted = {key: hit for key, hit in found.items() if not _is_refused(words, hit[1], grammar)}
-    return _choose(wanted or found)
+    return _choose(_not_put_right(words, wanted or found, grammar))
+
+
+def _not_put_right(
+    words: Sequence[str], found: dict[str, tuple[float, int, int]], grammar: Grammar
+) -> dict[str, tuple[float, int, int]]:
+    """Without those that are taken back: "a check up, no sorry, it's the hygienist I need"."""
+    left = dict(found)
+    ranked = sorted(found.items(), key=lambda item: item[1][1])
+    for (first, (_, _, end)), (_, (_, start, _)) in pairwise(ranked):
+        gap = grammar.gap_phrases.find(f" {' '.join(words[end:start])} ") if start > end else {}
+        if "marks.correct" in gap and "marks.either" not in gap:
+            left.pop(first)
+    return left or found
 
 
 def _is_reference(words: Sequence[str], start: int, grammar: Grammar) -> bool:
