@@ -1,11 +1,12 @@
 """Who an appointment is for and where they can be reached, asked of callers of whom neither is known.
 
-Two tries each, then on without: nobody is sent away, or to a human, for a name that a recogniser can't hear.
+A few tries each, then on without: nobody is sent away, or to a human, for a name that a recogniser can't hear.
 """
 
 from dataclasses import replace
 
 import phonenumbers
+from phonenumbers import PhoneNumberType
 from rapidfuzz import fuzz
 
 from ari_app.dialogue import identity
@@ -13,8 +14,9 @@ from ari_app.dialogue.state import Question, State
 from ari_app.dialogue.turn import Outcome, Turn
 from ari_app.understanding.meaning import CallerAct, Intent, YesNo
 
-MAX_TRIES = 2
+MAX_TRIES = {Question.CONTACT_NAME: 2, Question.CONTACT_NUMBER: 3, Question.CONTACT_NUMBER_OK: 3}
 MIN_DIGITS = 6
+MOST_DIGITS_OF_A_TAIL = 5
 HEARD = 0.4
 """Below this confidence a name is asked for once more."""
 SPELLED_LIKENESS = 50.0
@@ -27,38 +29,74 @@ def missing(turn: Turn) -> Question | None:
     state, business = turn.state, turn.business
     if business.asks_name and Question.CONTACT_NAME not in state.contact_settled and not name_of(turn):
         return Question.CONTACT_NAME
-    is_reached = bool(state.number or state.contact_number)
-    if business.asks_number and Question.CONTACT_NUMBER not in state.contact_settled and not is_reached:
-        return Question.CONTACT_NUMBER
+    if business.asks_number and Question.CONTACT_NUMBER not in state.contact_settled and not state.number:
+        return Question.CONTACT_NUMBER_OK if state.contact_number else Question.CONTACT_NUMBER
     return None
 
 
+def ask(turn: Turn, question: Question) -> Outcome:
+    """Open a contact question."""
+    if question is Question.CONTACT_NUMBER_OK:
+        return turn.ask(question, number=turn.state.contact_number)
+    return turn.ask(question)
+
+
 def name_of(turn: Turn) -> str:
-    """The caller's name: said in this call, of the store, or of an appointment which they have shown to be theirs."""
+    """Whom it is for: said in this call, of the store, or of an appointment which they have shown to be theirs."""
     state = turn.state
     known = state.customer.name if state.customer else ""
-    if state.contact_name or known or not identity.is_shown(turn):
-        return state.contact_name or known
+    if state.contact_name or state.is_for_other:
+        return state.contact_name
+    if known or not identity.is_shown(turn):
+        return known
     return next((each.name for each in state.appointments if each.name), "")
 
 
 def answer(turn: Turn, act: CallerAct) -> Outcome | bool | None:
     """True: settled; an outcome: asked again; None: the act is about something else."""
-    if set(act.intents) - {Intent.THANKS, Intent.NEVER_MIND}:
+    if act.asks_why:
+        turn.say("contact.why")
+        return ask(turn, turn.state.question)
+    is_number = turn.state.question is not Question.CONTACT_NAME and has_number(act)
+    if not is_number and set(act.intents) - {Intent.THANKS}:
         return None
     if turn.state.question is Question.CONTACT_NAME:
         return _name(turn, act)
-    if turn.state.question is Question.CONTACT_NUMBER_OK and not has_number(act):
+    take_name(turn, act)
+    if turn.state.question is Question.CONTACT_NUMBER_OK and not is_number:
         return _number_ok(turn, act)
     return _number(turn, act)
 
 
-def take_name(turn: Turn, act: CallerAct) -> bool:
-    """A name that is told without being asked for; whether it was news."""
+def take_name(turn: Turn, act: CallerAct) -> None:
+    """A name that is told without being asked for, the caller's or that of whom it is for."""
+    if not turn.business.asks_name:
+        return
+    if act.is_for_other and not turn.state.is_for_other:
+        settled = turn.state.contact_settled - {Question.CONTACT_NAME}
+        turn.state = replace(turn.state, is_for_other=True, contact_name="", contact_settled=settled)
     known = turn.state.customer.name if turn.state.customer else ""
-    if not act.name or not turn.business.asks_name or act.name in (known, turn.state.contact_name):
+    if act.name and act.name not in (known, turn.state.contact_name):
+        settled = turn.state.contact_settled - {Question.CONTACT_NAME}
+        turn.state = replace(turn.state, contact_name=act.name, contact_settled=settled)
+
+
+def confirm_name(turn: Turn) -> None:
+    """Say a name that was told in passing once, before anything is booked under it."""
+    if turn.state.contact_name and Question.CONTACT_NAME not in turn.state.contact_settled:
+        turn.say("noted", what=turn.state.contact_name)
+        turn.state = _settled(turn.state, Question.CONTACT_NAME)
+
+
+def corrects_name(turn: Turn, act: CallerAct) -> bool:
+    """Whether what was read back is put right in whose it is ("no, it's sam braun", "no, b r a u n")."""
+    if not turn.business.asks_name or act.yes_no is YesNo.YES:
         return False
-    turn.state = replace(turn.state, contact_name=act.name)
+    said = _spelled(turn.state.contact_name, act.letters) if act.letters else act.name
+    if not said or said == turn.state.customer_name:
+        return False
+    turn.state = _settled(replace(turn.state, contact_name=said), Question.CONTACT_NAME)
+    turn.say("noted", what=said)
     return True
 
 
@@ -68,18 +106,33 @@ def has_number(act: CallerAct) -> bool:
 
 def normalised(digits: str, country: str) -> str:
     """E.164 where the digits are a number of the country or an international one; else as said."""
+    found = _parsed(digits, country)
+    if found is None or not phonenumbers.is_possible_number(found):
+        return digits
+    return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _parsed(digits: str, country: str) -> phonenumbers.PhoneNumber | None:
     try:
-        parsed = phonenumbers.parse(digits, country)
+        return phonenumbers.parse(digits, country)
     except phonenumbers.NumberParseException:
-        return digits
-    if not phonenumbers.is_possible_number(parsed):
-        return digits
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return None
+
+
+def _is_whole(digits: str, country: str) -> bool:
+    """As long as a mobile's or a landline's number with its area code is."""
+    found = _parsed(digits, country)
+    kinds = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE)
+    return found is not None and any(phonenumbers.is_possible_number_for_type(found, kind) for kind in kinds)
 
 
 def _name(turn: Turn, act: CallerAct) -> Outcome | bool | None:
-    if act.yes_no is YesNo.NO and not act.name:
+    if has_number(act) and not turn.state.number:
+        turn.state = replace(turn.state, contact_number=normalised(act.digits or "", turn.business.country))
+    if act.yes_no is YesNo.NO and not act.name and not act.letters:
         return _without(turn)
+    if act.is_for_other:
+        turn.state = replace(turn.state, is_for_other=True)
     said = _said_name(act)
     if _is_wish(act) and not said:
         return None
@@ -119,10 +172,21 @@ def _is_wish(act: CallerAct) -> bool:
 
 
 def _number(turn: Turn, act: CallerAct) -> Outcome | bool | None:
-    if has_number(act):
-        number = normalised(act.digits or "", turn.business.country)
-        turn.state = replace(turn.state, contact_number=number)
-        return turn.ask(Question.CONTACT_NUMBER_OK, number=number)
+    state, country = turn.state, turn.business.country
+    said = act.digits or ""
+    if said and not _is_wish(act):
+        whole = said if _is_whole(said, country) else state.contact_digits + said
+        if _is_whole(whole, country):
+            number = normalised(whole, country)
+            turn.state = replace(state, contact_number=number, contact_digits="")
+            return turn.ask(Question.CONTACT_NUMBER_OK, number=number)
+        if not state.contact_digits and _is_beginning(said, country):
+            turn.state = replace(state, contact_digits=said, question=Question.CONTACT_NUMBER, values=())
+            turn.say("contact.rest")
+            return turn.listen()
+    if act.is_this_number:
+        turn.say("contact.hidden")
+        return _once_more(turn, Question.CONTACT_NUMBER)
     if act.yes_no is YesNo.NO:
         return _without(turn)
     if _is_wish(act):
@@ -130,23 +194,36 @@ def _number(turn: Turn, act: CallerAct) -> Outcome | bool | None:
     return _once_more(turn, Question.CONTACT_NUMBER)
 
 
+def _is_beginning(digits: str, country: str) -> bool:
+    found = _parsed(digits, country)
+    too_short = (phonenumbers.ValidationResult.TOO_SHORT, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY)
+    is_short = found is not None and (
+        phonenumbers.is_possible_number_with_reason(found) in too_short or not _is_whole(digits, country)
+    )
+    return is_short and len(digits) <= 2 * MOST_DIGITS_OF_A_TAIL
+
+
 def _number_ok(turn: Turn, act: CallerAct) -> Outcome | bool | None:
     if act.yes_no is YesNo.YES:
         turn.state = _settled(turn.state, Question.CONTACT_NUMBER)
-        return True
+        return None if _is_wish(act) else True
+    tail = act.digits or ""
+    if tail and len(tail) <= MOST_DIGITS_OF_A_TAIL and not _is_wish(act):
+        number = turn.state.contact_number[: -len(tail)] + tail  # "no, it ends in one two four"
+        turn.state = replace(turn.state, contact_number=number)
+        return turn.ask(Question.CONTACT_NUMBER_OK, number=number)
+    if _is_wish(act):
+        return None
     if act.yes_no is YesNo.NO:
         turn.state = replace(turn.state, contact_number="")
         return _once_more(turn, Question.CONTACT_NUMBER)
-    if _is_wish(act):
-        turn.state = replace(turn.state, contact_number="")
-        return None
     return _once_more(turn, Question.CONTACT_NUMBER_OK)
 
 
 def _once_more(turn: Turn, question: Question) -> Outcome | bool:
     tries = turn.state.contact_tries + 1
-    turn.state = replace(turn.state, contact_tries=tries)
-    if tries >= MAX_TRIES:
+    turn.state = replace(turn.state, contact_tries=tries, contact_digits="")
+    if tries >= MAX_TRIES[question]:
         return _without(turn)
     if question is turn.state.question:
         return turn.ask_again(with_keys=True)
@@ -163,4 +240,4 @@ def _without(turn: Turn) -> bool:
 
 
 def _settled(state: State, question: Question) -> State:
-    return replace(state, contact_settled=state.contact_settled | {question}, contact_tries=0)
+    return replace(state, contact_settled=state.contact_settled | {question}, contact_tries=0, contact_digits="")

@@ -29,7 +29,7 @@ SLOTS: dict[Question, frozenset[Slot]] = {
     Question.IDENTITY_DATE: frozenset({Slot.DATE}),
     Question.CONTACT_NAME: frozenset({Slot.NAME, Slot.YES_NO}),
     Question.CONTACT_NUMBER: frozenset({Slot.DIGITS, Slot.YES_NO}),
-    Question.CONTACT_NUMBER_OK: frozenset({Slot.YES_NO}),
+    Question.CONTACT_NUMBER_OK: frozenset({Slot.YES_NO, Slot.DIGITS}),
     Question.ANYTHING_ELSE: frozenset({Slot.YES_NO, Slot.TASK}),
     Question.HUMAN: frozenset({Slot.YES_NO}),
     Question.NO_OPENINGS: frozenset({Slot.YES_NO}),

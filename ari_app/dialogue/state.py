@@ -150,6 +150,10 @@ class State:
     contact_settled: frozenset[Question] = frozenset()
     """Of name and number, what was answered or declined."""
     contact_tries: int = 0
+    contact_digits: str = ""
+    """The first half of a number, the rest of which is still to come."""
+    is_for_other: bool = False
+    """It is for somebody else than the caller."""
 
     callback_number: str = ""
     callback_preferred: str = ""
@@ -173,6 +177,11 @@ class State:
     """What the last turn said."""
     said: tuple[tuple[str, int], ...] = field(default=(), repr=False)
     """How often each text was said."""
+
+    @property
+    def customer_name(self) -> str:
+        """The caller's name, by the store; empty: unknown."""
+        return self.customer.name if self.customer else ""
 
     @property
     def reach(self) -> str:

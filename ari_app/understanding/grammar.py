@@ -37,6 +37,9 @@ REQUIRED = (
     "clauses",
     "name_noise",
     "nameless",
+    "relations",
+    "titles",
+    "name_words",
 )
 PROMPT_MARKS = (
     "marks.question_yes_no",
@@ -114,6 +117,18 @@ class Grammar:
     """Words that point at a day talked about before ("the day after")."""
     name_noise: frozenset[str]
     """Words that are no part of a name."""
+    relations: frozenset[str]
+    """ "husband", "daughter": whom it is for."""
+    relation_links: frozenset[str]
+    """Words between one of those and the name ("my son, he's called Max")."""
+    titles: frozenset[str]
+    name_words: frozenset[str]
+    first_name_words: frozenset[str]
+    letter_signs: frozenset[str]
+    """ "apostrophe": said while spelling, and no letter."""
+    plus_words: frozenset[str]
+    digit_links: frozenset[str]
+    """Words that don't end a number said digit by digit."""
     nameless: frozenset[str]
     """Words that no name has in it: who says one of them says something else ("I'd rather not say")."""
     clauses: ClauseWords
@@ -144,6 +159,10 @@ class Grammar:
             dotted_ordinals=self.dotted_ordinals,
             copula=self.copula,
         )
+
+    def is_international(self, words: Sequence[str]) -> bool:
+        """Whether "plus" is said before the digits: a country's code follows."""
+        return not self.plus_words.isdisjoint(words)
 
     def locale(self, name: str) -> LocaleRules:
         found = self.locales.get(name)
@@ -266,6 +285,14 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         pronouns=frozenset(map(str, data.get("pronouns", ()))),
         before_pronoun=frozenset(map(str, data.get("before_pronoun", ()))),
         name_noise=frozenset(map(str, data["name_noise"])),
+        relations=frozenset(map(str, data["relations"]["words"])),
+        relation_links=frozenset(map(str, data["relations"]["links"])),
+        titles=frozenset(map(str, data["titles"])),
+        name_words=frozenset(map(str, data["name_words"]["all"])),
+        first_name_words=frozenset(map(str, data["name_words"]["first"])),
+        letter_signs=frozenset(map(str, data["letters"].get("signs", ()))),
+        plus_words=frozenset(map(str, data["digits"].get("plus", ()))),
+        digit_links=frozenset(map(str, data["digits"].get("links", ()))),
         nameless=frozenset(map(str, data["nameless"])),
         clauses=ClauseWords.from_data(data["clauses"]),
         service_stops=frozenset(map(str, services["stops"])),

@@ -201,8 +201,10 @@ class _Sentence:
             and clock.start == self.now.time().replace(tzinfo=None)
         ):
             day, clock = None, None  # "are they taking new patients right now"
-        if expected.slots == {Slot.DIGITS} and digits:
+        if Slot.DIGITS in expected.slots and digits and (len(digits) > 2 or clock is None):
             day, clock = None, None
+        if letters:
+            clock = None  # "b r o w n e": its o is no midnight
         if polarity is YesNo.NO and picked is None and _says_when(said) and self._repeats_prompt(said):
             rejected = rejected | {Slot.DATE for _ in [day] if day} | {Slot.TIME for _ in [clock] if clock}
             day, clock, corrected = None, None, frozenset()  # "half seven at night, no", of half past seven
@@ -265,6 +267,9 @@ class _Sentence:
             wants_back="marks.undo" in found,
             wants_all="marks.all_of_them" in found,
             is_urgent="marks.urgent" in found,
+            is_for_other="names.for_other" in found,
+            asks_why="marks.why" in found,
+            is_this_number="marks.this_number" in found,
             explanation=(f"normalised: {self.tokens.text}", *said.notes, *(f"phrase: {key}" for key in found)),
         )
         is_assent = set(found) <= BACKCHANNEL and "yes_no.weak_yes" in found
@@ -441,7 +446,7 @@ class _Sentence:
         is_dropped = "intents.never_mind" in found and "yes_no.said_yes" not in found
         if is_dropped and prompt.is_yes_no and not _says_when(said):
             return YesNo.NO  # "leave it, I'll do it myself"
-        if polarity is not YesNo.YES:
+        if polarity is not YesNo.YES or ("names.for_other" in found and "yes_no.said_yes" in found):
             return polarity
         proposal, offers = self.expectation.confirming, self.expectation.offered
         is_open = proposal is not None or bool(offers)
@@ -592,29 +597,47 @@ class _Sentence:
         slots = self.expectation.slots
         digits = None
         if Slot.DIGITS in slots:
-            digits = digits_in(self.tokens.words, self.grammar.digits, self.grammar.multipliers) or None
+            spoken = [word for word in self.tokens.words if word not in self.grammar.digit_links]
+            digits = digits_in(spoken, self.grammar.digits, self.grammar.multipliers) or None
+            if digits is not None and len(digits) >= 7 and self.grammar.is_international(self.tokens.words):
+                digits = f"+{digits}"
             digits = _spoken_year(self.tokens.words, self.grammar, self._context()) or digits
         else:
             run = digits_in(self.tokens.words, self.grammar.digits, self.grammar.multipliers)
             digits = run if len(run) >= 7 else None
-        letters = None
+        letters: str | None = None
+        spelt: frozenset[int] = frozenset()
         if Slot.NAME in slots:
-            letters = names.spelled(self.tokens.words, self.grammar)
+            run_of_letters = names.spelled(self.tokens.words, self.grammar)
+            letters, spelt = run_of_letters if run_of_letters is not None else (None, frozenset())
         lead_end = None
         if "names.leads" in found and (Slot.NAME in slots or self._is_sure_lead(found, words)):
             lead_end = _position(words, found["names.leads"][1], said, self.tokens)
         taken = frozenset(index for span in said.spans for index in range(span.start, span.end))
-        name = None
-        if not letters or lead_end is not None:
-            name = names.said_name(
-                self.tokens,
-                self.grammar,
-                known=self.vocabulary.names,
-                lead_end=lead_end,
-                is_expected=Slot.NAME in slots and polarity is not YesNo.NO and not has_intent,
-                taken=taken,
-            )
+        name = names.said_name(
+            self.tokens,
+            self.grammar,
+            known=self.vocabulary.names,
+            lead_end=lead_end,
+            is_expected=Slot.NAME in slots and polarity is not YesNo.NO and not has_intent,
+            taken=taken | spelt | self._service_words(),
+            is_for_other="names.for_other" in found,
+        )
         return name, letters, digits
+
+    def _service_words(self) -> frozenset[int]:
+        """Where words of a service stand: "for my son a filling" is no name."""
+        known = {
+            word
+            for each in self.vocabulary.services
+            for name in (each.name, *each.synonyms)
+            for word in name.lower().split()
+        }
+        return (
+            frozenset(index for index, word in enumerate(self.tokens.words) if word in known)
+            if Slot.NAME not in self.expectation.slots
+            else frozenset()
+        )
 
     def _is_sure_lead(self, found: answers.Found, words: list[str]) -> bool:
         return "names.sure_leads" in found

@@ -245,6 +245,12 @@ class CallerAct:
     """ "Both", "all of them"."""
     is_urgent: bool = False
     """An emergency, or bad pain."""
+    is_for_other: bool = False
+    """ "For my daughter": somebody else comes."""
+    asks_why: bool = False
+    """ "Why do you need that"."""
+    is_this_number: bool = False
+    """ "The one I'm calling from"."""
     confidence: float = 1.0
     is_backchannel: bool = False
     """As "mm-hm" or "okay" while the agent speaks: no turn."""

@@ -26,6 +26,9 @@ def booked(turn: Turn, event: Booked) -> Outcome:
     appointment = event.appointment
     upcoming = tuple(sorted((*turn.state.appointments, appointment), key=lambda each: each.start))
     turn.state = replace(cleared(turn.state), done=appointment, undone=None, appointments=upcoming)
+    if turn.state.is_for_other:
+        settled = turn.state.contact_settled - {Question.CONTACT_NAME}
+        turn.state = replace(turn.state, is_for_other=False, contact_name="", contact_settled=settled)
     turn.say("done.booked", what=appointment_text(turn.business, appointment), appointment=appointment)
     if turn.business.sends_texts and turn.state.reach:
         turn.say("done.text_message")
@@ -36,14 +39,15 @@ def answer_readback(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Ou
     """Yes books, no asks what to change; None: it is something else, as "yes but make it four"."""
     proposal = turn.state.proposal
     is_yes = act.yes_no is YesNo.YES
+    if proposal is not None and not act.intents and contact.corrects_name(turn, act):
+        return turn.ask_again(with_keys=False)
+    if proposal is not None and is_yes and act.is_for_other:  # "yes, and one for my husband"
+        return commit(turn, proposal)
     allowed = _GOING_ON | {Intent.GOODBYE} if is_yes else _GOING_ON
     if proposal is None or not allowed.issuperset(act.intents) or differs(act, proposal):
         return None
     if Intent.REQUEST_ALTERNATIVES in act.intents:
         return alternatives(turn)
-    if act.yes_no is YesNo.NO and act.name and act.name == turn.state.contact_name:
-        turn.say("noted", what=act.name)
-        return turn.ask_again(with_keys=False)
     if act.yes_no is YesNo.NO:
         turn.state = replace(turn.state, refused=turn.state.refused | {proposal.start})
         return turn.ask(Question.CHANGE)

@@ -102,8 +102,10 @@ def propose(turn: Turn, opening: Opening) -> Outcome:
     """The one read-back before a booking; a yes to it is the only thing that books."""
     turn.drop_news()
     turn.state = replace(turn.state, proposal=opening, offered=(), is_read_back=False)
-    if turn.state.task is not Task.MOVE and (unknown := contact.missing(turn)) is not None:
-        return turn.ask(unknown)
+    if turn.state.task is not Task.MOVE:
+        if (unknown := contact.missing(turn)) is not None:
+            return contact.ask(turn, unknown)
+        contact.confirm_name(turn)
     turn.state = replace(turn.state, is_read_back=True)
     question = Question.READBACK_MOVE if turn.state.task is Task.MOVE else Question.READBACK
     return turn.ask(question, what=opening_text(turn.business, opening), opening=opening)

@@ -33,7 +33,7 @@ def _about_done(turn: Turn, act: CallerAct, done: Appointment) -> Outcome | None
     intents = set(act.intents) - {Intent.THANKS}
     is_it = act.service in (None, done.service) and act.service_candidates == () and act.unknown_service is None
     is_changed = act.date is not None or act.time is not None
-    if not is_it or Intent.BOOK in intents:
+    if not is_it or act.is_for_other or Intent.BOOK in intents:
         return None
     if (Intent.CANCEL in intents and not is_changed) or (Intent.NEVER_MIND in intents and act.wants_back):
         turn.state = replace(turn.state, task=Task.CANCEL, target=done)
