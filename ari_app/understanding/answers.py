@@ -67,8 +67,10 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
     )
     is_anything_else = "marks.anything_else" in whole
     is_read_back = expectation.confirming is not None or ("marks.question_confirm" in found and not is_anything_else)
-    is_one_of = "marks.question_alternatives" in found and "marks.question_or_else" not in found
-    is_choice = has_mark and is_one_of and not is_read_back
+    is_which = "marks.question_which" in found
+    is_read_back = is_read_back and (expectation.confirming is not None or not is_which)
+    is_one_of = "marks.question_alternatives" in found and "marks.question_or_else" not in found and not is_read_back
+    is_choice = has_mark and (is_which or is_one_of)
     return Prompt(
         asks,
         is_anything_else,
@@ -144,6 +146,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         return YesNo.YES if prompt.is_read_back and "marks.settles" in found else YesNo.NO
     if yes is not None or (prompt.is_read_back and "marks.settles" in found):
         return YesNo.YES
+    if prompt.is_choice:
+        return None
     if _is_delighted(found, text) and prompt.is_yes_no and not prompt.is_confirming and not prompt.is_anything_else:
         return YesNo.YES
     if (

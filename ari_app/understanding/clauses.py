@@ -19,6 +19,9 @@ class ClauseWords:
     owners: frozenset[str]
     """ "my": begins a subject ("my boss")."""
     inverting: frozenset[str]
+    openers: frozenset[str]
+    """ "can" before one of `opened` ("can we", "how about"): a new clause, too."""
+    opened: frozenset[str]
     joins: frozenset[str]
     reasons: frozenset[str]
     concludes: frozenset[str]
@@ -49,7 +52,9 @@ def _clauses(words: Sequence[str], inside: set[int], known: ClauseWords) -> Iter
         if index == start or index in inside:
             continue
         before = words[index - 1]
-        if word in opening or before == BREAK or (word in known.subjects and before not in quiet):
+        following = words[index + 1] if index + 1 < len(words) else ""
+        is_question = word in known.openers and following in known.opened and before not in quiet
+        if word in opening or before == BREAK or is_question or (word in known.subjects and before not in quiet):
             yield start, index
             start = index
     yield start, len(words)

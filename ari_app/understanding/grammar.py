@@ -48,6 +48,7 @@ PROMPT_MARKS = (
     "marks.anything_else",
     "marks.offer",
     "marks.question_alternatives",
+    "marks.question_which",
     "marks.question_or_else",
     "marks.question_task",
     "marks.wait",

@@ -125,6 +125,7 @@ class _Sentence:
             self.grammar,
             is_expected=Slot.SERVICE in expected.slots or Slot.TASK in expected.slots,
         )
+        service = self._unless_in_passing(service, words)
         meant = self._meant(said, words, service)
         if meant is not None:
             return replace(self, tokens=meant).act()
@@ -167,6 +168,9 @@ class _Sentence:
             intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
         if prompt.is_choice and not service.ids and "marks.books" not in found:
             intents = tuple(intent for intent in intents if intent is not Intent.BOOK)
+        if "intents.repeat" in found and topic not in {Topic.PRICE, Topic.DURATION, Topic.ADDRESS}:
+            intents = tuple(intent for intent in intents if intent is not Intent.QUESTION)
+            topic = None
         intents = self._asked_back(intents, found)
         is_wish = is_filled and not self._is_over(day)
         if not set(intents) - {Intent.THANKS} and self._opens(found, prompt, polarity, is_wish):
@@ -210,6 +214,8 @@ class _Sentence:
             day, clock, corrected = None, None, frozenset()  # "half seven at night, no", of half past seven
         if Intent.ENQUIRE in intents:
             clock = None
+        if Intent.MOVE in intents and day is not None and day.start is None and day.end is not None:
+            day = DateRange(day.end, day.end)  # "put it off till the thirtieth"
         if digits and day is None and Slot.TIME not in expected.slots:
             clock = None
         if Intent.MOVE in intents and clock is not None and clock.end is not None and self._moves_from(said, "TIME"):
@@ -289,6 +295,16 @@ class _Sentence:
         heard = list(self.tokens.words)
         heard[span.start] = meant
         return replace(self.tokens, words=tuple(heard))
+
+    def _unless_in_passing(self, named: services.Named, words: list[str]) -> services.Named:
+        """A part of a service's name in a question about something else, or to an operator, names none."""
+        if not named.ids or named.score >= services.ALL_WORDS or Slot.SERVICE in self.expectation.slots:
+            return named
+        found = self.grammar.phrases.find(f" {' '.join(words)} ")
+        topic = answers.topic(found)
+        is_about_it = topic in {Topic.PRICE, Topic.DURATION, Topic.SERVICES}
+        is_passing = "intents.operator" in found or "marks.opens_question" in found or topic is Topic.OTHER
+        return services.Named() if is_passing and not is_about_it else named
 
     def _found(self, words: list[str], said: reading.Reading) -> dict[str, tuple[int, int]]:
         """Phrases of the sentence; "I'll take the half past two" is a yes where that is what was named."""

@@ -176,13 +176,21 @@ def _wished(
     "My ticket runs out on friday so I need to come in": what is concluded names no day, so none is wished for.
     """
     past = [span for span in spans if _is_past(span, ctx)]
-    left = list(spans)
+    left = [span for span in spans if not _is_aside(span, spans, facts)]
     for kind, dropped in ((DATE_LIKE, facts), (TIME_LIKE, facts), (DATE_LIKE, past)):
         given = [span for span in left if span.category in kind]
         kept = [span for span in given if span not in dropped]
         if kept or (given and dropped is facts and _is_concluded(words[given[-1].end :], grammar)):
             left = [span for span in left if span not in given or span in kept]
     return left
+
+
+def _is_aside(span: Span, spans: list[Span], facts: list[Span]) -> bool:
+    """A part of the day in a fact beside a day that is none: "the first, my sister's party is that night"."""
+    value = span.value
+    if span not in facts or not isinstance(value, TimeValue) or value.kind != "part":
+        return False
+    return any(other.category in DATE_LIKE and other not in facts for other in spans)
 
 
 def _is_concluded(rest: Sequence[str], grammar: Grammar) -> bool:

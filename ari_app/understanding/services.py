@@ -189,7 +189,7 @@ def stem(word: str) -> str:
                 continue
             if ending == "ies":
                 return base + "y"
-            return (
-                base[:-1] if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "ls" else base.removesuffix("e")
-            )
+            if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "ls":
+                return base[:-1]
+            return base.removesuffix("e") if len(base) > 3 else base
     return word.removesuffix("e") if len(word) > 4 else word

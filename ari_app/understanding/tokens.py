@@ -56,7 +56,7 @@ def tokenise(
     if "[" in plain or "<" in plain:
         plain = _DROPPED.sub(" ", plain)
     if "." in plain or any(character.isdigit() for character in plain):
-        plain = _AMPM.sub(lambda m: f" {m[1] or m[2] or m[3]}m ", plain)
+        plain = _AMPM.sub(_half_of_day, plain)
     if copula is not None and "'" in plain:
         plain = copula[0].sub(copula[1], plain)
     words: list[str] = []
@@ -97,6 +97,13 @@ def tokenise(
         words.pop()
         original.pop()
     return Tokens(tuple(words), is_question, frozenset(ordinals), tuple(original))
+
+
+def _half_of_day(found: re.Match[str]) -> str:
+    """ " pm "; the full stop after it is kept where a sentence begins behind it."""
+    following = found.string[found.end() :].lstrip()
+    is_end = found.group().endswith(".") and following[:1].isupper()
+    return f" {found[1] or found[2] or found[3]}m{'.' if is_end else ''} "
 
 
 def _is_initial(word: str) -> bool:
