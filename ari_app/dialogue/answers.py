@@ -5,7 +5,15 @@ from dataclasses import replace
 from ari_app.dialogue import contact, identity, universal
 from ari_app.dialogue.acts import HandOffReason
 from ari_app.dialogue.describing import act_text
-from ari_app.dialogue.state import CALLBACK_QUESTIONS, CONTACT_QUESTIONS, IDENTITY_QUESTIONS, Identity, Question, Task
+from ari_app.dialogue.state import (
+    CALLBACK_QUESTIONS,
+    CONTACT_QUESTIONS,
+    IDENTITY_QUESTIONS,
+    READBACKS,
+    Identity,
+    Question,
+    Task,
+)
 from ari_app.dialogue.switching import has_content, reopen, resume, switch, task_of
 from ari_app.dialogue.tasks import book, callback, cancel, choosing, enquire, gathering, undoing
 from ari_app.dialogue.turn import Outcome, Turn
@@ -43,7 +51,7 @@ def spoken(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Outcome:
     if act.confidence < HEARD_WELL and (doubt := _ask_about(turn, act)) is not None:
         return doubt
     turn.state = replace(turn.state, misunderstandings=0)
-    if turn.state.question not in IDENTITY_QUESTIONS | CONTACT_QUESTIONS:
+    if turn.state.question not in IDENTITY_QUESTIONS | CONTACT_QUESTIONS | READBACKS:
         contact.take_name(turn, act)
     outcome = _answer(turn, act, heard_clauses)
     if outcome is None:

@@ -17,6 +17,7 @@ from ari_app.understanding.meaning import CallerAct, Intent, YesNo
 MAX_TRIES = {Question.CONTACT_NAME: 2, Question.CONTACT_NUMBER: 3, Question.CONTACT_NUMBER_OK: 3}
 MIN_DIGITS = 6
 MOST_DIGITS_OF_A_TAIL = 5
+FEWEST_DIGITS = 3
 HEARD = 0.4
 """Below this confidence a name is asked for once more."""
 SPELLED_LIKENESS = 50.0
@@ -92,9 +93,13 @@ def corrects_name(turn: Turn, act: CallerAct) -> bool:
     """Whether what was read back is put right in whose it is ("no, it's sam braun", "no, b r a u n")."""
     if not turn.business.asks_name or act.yes_no is YesNo.YES:
         return False
-    said = _spelled(turn.state.contact_name, act.letters) if act.letters else act.name
-    if not said or said == turn.state.customer_name:
+    known = turn.state.contact_name
+    said = _spelled(known, act.letters) if act.letters else act.name
+    is_like = bool(said) and fuzz.token_sort_ratio((said or "").casefold(), known.casefold()) >= SPELLED_LIKENESS
+    if not said or said == turn.state.customer_name or not (is_like or act.is_named or act.is_for_other):
         return False
+    if act.is_for_other:
+        turn.state = replace(turn.state, is_for_other=True)
     turn.state = _settled(replace(turn.state, contact_name=said), Question.CONTACT_NAME)
     turn.say("noted", what=said)
     return True
@@ -123,7 +128,9 @@ def _is_whole(digits: str, country: str) -> bool:
     """As long as a mobile's or a landline's number with its area code is."""
     found = _parsed(digits, country)
     kinds = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE)
-    return found is not None and any(phonenumbers.is_possible_number_for_type(found, kind) for kind in kinds)
+    is_possible = phonenumbers.ValidationResult.IS_POSSIBLE
+    reason = phonenumbers.is_possible_number_for_type_with_reason
+    return found is not None and any(reason(found, kind) == is_possible for kind in kinds)
 
 
 def _name(turn: Turn, act: CallerAct) -> Outcome | bool | None:
@@ -195,12 +202,7 @@ def _number(turn: Turn, act: CallerAct) -> Outcome | bool | None:
 
 
 def _is_beginning(digits: str, country: str) -> bool:
-    found = _parsed(digits, country)
-    too_short = (phonenumbers.ValidationResult.TOO_SHORT, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY)
-    is_short = found is not None and (
-        phonenumbers.is_possible_number_with_reason(found) in too_short or not _is_whole(digits, country)
-    )
-    return is_short and len(digits) <= 2 * MOST_DIGITS_OF_A_TAIL
+    return FEWEST_DIGITS <= len(digits) <= 2 * MOST_DIGITS_OF_A_TAIL and not _is_whole(digits, country)
 
 
 def _number_ok(turn: Turn, act: CallerAct) -> Outcome | bool | None:

@@ -216,7 +216,7 @@ class _Sentence:
             clock = None
         if Intent.MOVE in intents and day is not None and day.start is None and day.end is not None:
             day = DateRange(day.end, day.end)  # "put it off till the thirtieth"
-        if digits and day is None and Slot.TIME not in expected.slots:
+        if digits and (len(digits) > 2 or clock is None) and day is None and Slot.TIME not in expected.slots:
             clock = None
         if Intent.MOVE in intents and clock is not None and clock.end is not None and self._moves_from(said, "TIME"):
             clock = TimeRange(clock.end, clock.end)
@@ -262,6 +262,7 @@ class _Sentence:
             resource=resource.id,
             any_resource="names.any_resource" in found,
             name=name,
+            is_named=name is not None and "names.sure_leads" in found,
             letters=letters,
             digits=digits,
             topic=topic,
@@ -623,11 +624,13 @@ class _Sentence:
             digits = run if len(run) >= 7 else None
         letters: str | None = None
         spelt: frozenset[int] = frozenset()
-        if Slot.NAME in slots:
-            run_of_letters = names.spelled(self.tokens.words, self.grammar)
+        is_put_right = self.expectation.confirming is not None and polarity is not YesNo.YES
+        if Slot.NAME in slots or is_put_right:
+            run_of_letters = names.spelled(self.tokens.words, self.grammar, is_strict=Slot.NAME not in slots)
             letters, spelt = run_of_letters if run_of_letters is not None else (None, frozenset())
         lead_end = None
-        if "names.leads" in found and (Slot.NAME in slots or self._is_sure_lead(found, words)):
+        is_lead = Slot.NAME in slots or is_put_right or self._is_sure_lead(found, words)
+        if "names.leads" in found and is_lead:
             lead_end = _position(words, found["names.leads"][1], said, self.tokens)
         taken = frozenset(index for span in said.spans for index in range(span.start, span.end))
         name = names.said_name(

@@ -227,6 +227,8 @@ class CallerAct:
     resource: str | None = None
     any_resource: bool = False
     name: str | None = None
+    is_named: bool = False
+    """The name stands after "my name is" or the like."""
     letters: str | None = None
     digits: str | None = None
     topic: Topic | None = None

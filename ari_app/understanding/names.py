@@ -9,20 +9,25 @@ from ari_app.understanding.grammar import Grammar
 from ari_app.understanding.tokens import BREAK, Tokens
 
 MAX_NAME_WORDS = 4
+WHOLE_NAME = 2
+"""Words: a first name and a last name; what follows is something else."""
 FEWEST_LETTERS = 3
 FEWEST_FIGURES = 3
 KNOWN_FLOOR = 82.0
 
 
-def spelled(words: Sequence[str], grammar: Grammar) -> tuple[str, frozenset[int]] | None:
+def spelled(words: Sequence[str], grammar: Grammar, *, is_strict: bool = False) -> tuple[str, frozenset[int]] | None:
     """ "d o e", "d as in delta o e": the longest run of letters and where it stands.
 
-    Two letters alone are a spelling only where nothing else was said: "sean with a u" spells nothing.
+    `is_strict`: only letters as such, none by name ("see", "are"). Two letters alone are a spelling only where nothing
+    else was said: "sean with a u" spells nothing.
     """
     best: tuple[str, frozenset[int]] = ("", frozenset())
     run, start, index = "", 0, 0
     while index <= len(words):
         letter, used = _letter(words, index, grammar) if index < len(words) else ("", 1)
+        if is_strict and letter and len(words[index]) > 1:
+            letter, used = "", 1
         is_sign = bool(run) and index < len(words) and words[index] in grammar.letter_signs
         if letter or is_sign:
             start = index if not run else start
@@ -130,7 +135,7 @@ class _Said:
         """All words that aren't noise, up to the sentence's end."""
         kept: list[int] = []
         for index, word in enumerate(self.tokens.words):
-            if word == BREAK and kept:
+            if (word == BREAK and kept) or (word in self.grammar.nameless and len(kept) >= WHOLE_NAME):
                 break
             if index not in self.taken and word not in self.grammar.name_noise and word.isalpha():
                 kept.append(index)
