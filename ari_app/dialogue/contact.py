@@ -136,13 +136,13 @@ def _is_whole(digits: str, country: str) -> bool:
 def _name(turn: Turn, act: CallerAct) -> Outcome | bool | None:
     if has_number(act) and not turn.state.number:
         turn.state = replace(turn.state, contact_number=normalised(act.digits or "", turn.business.country))
-    if act.yes_no is YesNo.NO and not act.name and not act.letters:
-        return _without(turn)
     if act.is_for_other:
         turn.state = replace(turn.state, is_for_other=True)
     said = _said_name(act)
     if _is_wish(act) and not said:
         return None
+    if act.yes_no is YesNo.NO and not said:
+        return _without(turn)
     if not said or act.confidence < HEARD:
         return _once_more(turn, Question.CONTACT_NAME)
     turn.state = _settled(replace(turn.state, contact_name=said), Question.CONTACT_NAME)
@@ -194,10 +194,10 @@ def _number(turn: Turn, act: CallerAct) -> Outcome | bool | None:
     if act.is_this_number:
         turn.say("contact.hidden")
         return _once_more(turn, Question.CONTACT_NUMBER)
-    if act.yes_no is YesNo.NO:
-        return _without(turn)
     if _is_wish(act):
         return None
+    if act.yes_no is YesNo.NO:
+        return _without(turn)
     return _once_more(turn, Question.CONTACT_NUMBER)
 
 
