@@ -39,12 +39,13 @@ class ClauseWords:
 def circumstances(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) -> frozenset[int]:
     """Indices of the spans that stand in a clause which states a fact about the caller's life."""
     inside = {index for span in spans for index in range(span.start + 1, span.end)}
-    clauses = list(_joined(list(_clauses(words, inside, known)), spans, words))
+    ends = {span.end for span in spans}
+    clauses = list(_joined(list(_clauses(words, inside, ends, known)), spans, words))
     told = [clause for clause in clauses if _is_fact(words[clause[0] : clause[1]], known)]
     return frozenset(index for index, span in enumerate(spans) if any(start <= span.start < end for start, end in told))
 
 
-def _clauses(words: Sequence[str], inside: set[int], known: ClauseWords) -> Iterator[tuple[int, int]]:
+def _clauses(words: Sequence[str], inside: set[int], ends: set[int], known: ClauseWords) -> Iterator[tuple[int, int]]:
     start = 0
     quiet = known.inverting | known.joins | known.reasons | known.concludes
     opening = known.joins | known.reasons | known.concludes | {BREAK}
@@ -54,7 +55,13 @@ def _clauses(words: Sequence[str], inside: set[int], known: ClauseWords) -> Iter
         before = words[index - 1]
         following = words[index + 1] if index + 1 < len(words) else ""
         is_question = word in known.openers and following in known.opened and before not in quiet
-        if word in opening or before == BREAK or is_question or (word in known.subjects and before not in quiet):
+        if (
+            word in opening
+            or before == BREAK
+            or is_question
+            or (index in ends and word in known.owners)
+            or (word in known.subjects and before not in quiet)
+        ):
             yield start, index
             start = index
     yield start, len(words)
