@@ -24,6 +24,7 @@ Found = Mapping[str, tuple[int, int]]
 
 OPTION_FLOOR = 86.0
 MINUTES = {"choices.quarter_past": 15, "choices.half_past": 30, "choices.quarter_to": 45}
+BOOKING = frozenset({"intents.book", "intents.thanks"})
 UNDONE = frozenset({"yes_no.yes", "yes_no.slot_yes"})
 """Phrases that a following "not" turns round ("it does not")."""
 
@@ -148,6 +149,9 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         return YesNo.YES
     if prompt.is_choice:
         return None
+    is_asked = prompt.is_question and prompt.is_yes_no
+    if _goes_on_to_book(found) and is_asked and not (prompt.is_read_back or prompt.is_anything_else):
+        return YesNo.YES
     if _is_delighted(found, text) and prompt.is_yes_no and not prompt.is_confirming and not prompt.is_anything_else:
         return YesNo.YES
     if (
@@ -165,6 +169,12 @@ def _tells_wish(found: Found) -> bool:
     return any(key.startswith("intents.") and key != "intents.thanks" for key in found) or bool(
         {"marks.availability", "marks.openings"} & set(found)
     )
+
+
+def _goes_on_to_book(found: Found) -> bool:
+    """ "Great, I'd like to book an appointment with him"."""
+    others = [key for key in found if key.startswith(("topics.", "intents.")) and key not in BOOKING]
+    return {"yes_no.weak_yes", "intents.book"} <= set(found) and not others and "marks.asks_about" not in found
 
 
 def _is_delighted(found: Found, text: str) -> bool:

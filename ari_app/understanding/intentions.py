@@ -27,7 +27,7 @@ def settled(
     if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and tells_a_task(wanted):
         polarity = None
     if prompt.is_read_back and not prompt.is_cancelling and (says_when(said) or names_service):
-        wanted = without_tasks_of_a_correction(wanted, found, is_booking=prompt.is_confirming)
+        wanted = without_tasks_of_a_correction(wanted, found, is_booking=prompt.is_confirming or prompt.is_read_back)
     if is_about_offer(at, wanted, found) or only_answers(at, said, found, names_service, polarity):
         wanted = tuple(intent for intent in wanted if intent is not Intent.BOOK)
     if prompt.is_choice and not names_service and "marks.books" not in found:

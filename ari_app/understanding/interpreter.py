@@ -256,6 +256,8 @@ def _clean(
     is_dropped = "intents.never_mind" in found and "yes_no.said_yes" not in found
     if is_dropped and prompt.is_yes_no and not says_when(said):
         return YesNo.NO  # "leave it, I'll do it myself"
+    if polarity is YesNo.NO and says_when(said) and not {"yes_no.no", "marks.strong_no"} & set(found):
+        return None  # "not tuesday, I meant wednesday"
     if polarity is not YesNo.YES or ("names.for_other" in found and "yes_no.said_yes" in found):
         return polarity
     proposal, offers = at.expectation.confirming, at.expectation.offered
