@@ -1,9 +1,11 @@
 """Which day and time are meant: as said, or seen against what was offered, read back or talked about."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from ari_app.understanding import answers, reading
+from ari_app.understanding.chart import Span
 from ari_app.understanding.meaning import DateRange, Intent, Slot, TimeRange, YesNo
 from ari_app.understanding.sentence import Sentence
 from ari_app.understanding.values import DateValue
@@ -162,7 +164,17 @@ def taken_back(
 
 def moves_from(at: Sentence, said: reading.Reading, kind: str) -> bool:
     """Whether it is "from tuesday to thursday", "from two to four": where an appointment goes, not a stretch."""
-    return any(span.category == kind and at.tokens.words[span.start] in at.grammar.from_words for span in said.spans)
+    words, grammar = at.tokens.words, at.grammar
+    return any(
+        span.category == kind and (words[span.start] in grammar.from_words or _goes_to(words, span, grammar.to_words))
+        for span in said.spans
+    )
+
+
+def _goes_to(words: Sequence[str], span: Span, to_words: frozenset[str]) -> bool:
+    """ "Reschedule friday to tuesday"; "to friday to tuesday" is a stretch."""
+    is_after = span.start == 0 or words[span.start - 1] not in to_words
+    return is_after and not to_words.isdisjoint(words[span.start + 1 : span.end])
 
 
 def moved_to(at: Sentence, said: reading.Reading) -> DateRange | None:
