@@ -225,6 +225,8 @@ def _identity(turn: Turn, act: CallerAct) -> Outcome | None:
     right = identity.check(turn, act) if Intent.QUESTION not in act.intents else None
     if right:
         identity.passed(turn, act)
+        if task is None and act.refused_date is not None and act.date is not None:
+            task = Task.MOVE  # "Jones, I can't make friday, can we do monday instead"
         if task is not None:
             take_wishes(turn, replace(act, name=None, digits=None))
             _switch_to(turn, task, act)
