@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -340,18 +341,33 @@ def _start(value: Mapping[str, Any], zone: ZoneInfo, now: datetime, locale: str)
 
 
 def _day(value: object, now: datetime, locale: str) -> date | None:
-    act = _small(value, Slot.DATE, now, locale)
+    text = _text(value)
+    with suppress(ValueError):
+        return date.fromisoformat(text)
+    act = _small(text, Slot.DATE, now, locale)
     return act.date.start if act is not None and act.date is not None else None
 
 
 def _clock(value: object, now: datetime, locale: str) -> time | None:
-    act = _small(value, Slot.TIME, now, locale)
+    text = _text(value)
+    with suppress(ValueError):
+        return time.fromisoformat(text).replace(tzinfo=None) if ":" in text else _said_clock(text, now, locale)
+    return _said_clock(text, now, locale)
+
+
+def _said_clock(text: str, now: datetime, locale: str) -> time | None:
+    act = _small(text, Slot.TIME, now, locale)
     return act.time.start if act is not None and act.time is not None else None
 
 
-def _small(value: object, slot: Slot, now: datetime, locale: str) -> CallerAct | None:
+def _text(value: object) -> str:
+    """A value, or the beginning of a stretch."""
     if isinstance(value, Mapping):
         value = value.get("from")
-    if not isinstance(value, str) or not value.strip():
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _small(text: str, slot: Slot, now: datetime, locale: str) -> CallerAct | None:
+    if not text:
         return None
-    return interpret_text(value, Expectation(slots=frozenset({slot})), Vocabulary(), now, locale)
+    return interpret_text(text, Expectation(slots=frozenset({slot})), Vocabulary(), now, locale)
