@@ -234,9 +234,14 @@ def load_grammar(language: str) -> Grammar:
     short = language.split("-")[0].lower()
     if not re.fullmatch(r"[a-z]{2,3}", short):
         raise BadInput(f'"{language}" is no language: write one like "en" or "en-GB"')
+    return _loaded(short)
+
+
+@functools.cache
+def _loaded(short: str) -> Grammar:
     source = resources.files("ari_app.understanding") / "grammars" / f"{short}.yaml"
     if not source.is_file():
-        raise BadInput(f'no grammar for "{language}": add understanding/grammars/{short}.yaml')
+        raise BadInput(f'no grammar for "{short}": add understanding/grammars/{short}.yaml')
     data = yaml.load(source.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return build_grammar(data, source=f"{short}.yaml")
 
