@@ -18,8 +18,8 @@ MAX_TRIES = {Question.CONTACT_NAME: 2, Question.CONTACT_NUMBER: 3, Question.CONT
 MIN_DIGITS = 6
 MOST_DIGITS_OF_A_TAIL = 5
 FEWEST_DIGITS = 3
-HEARD = 0.4
-"""Below this confidence a name is asked for once more."""
+HEARD, HEARD_AGAIN = 0.6, 0.4
+"""Confidence below which a name is asked for once more, and from which the second answer is taken."""
 SPELLED_LIKENESS = 50.0
 """0..100; from here letters spell the word that was said with them."""
 MAX_NAME_WORDS = 3
@@ -143,7 +143,7 @@ def _name(turn: Turn, act: CallerAct) -> Outcome | bool | None:
         return None
     if act.yes_no is YesNo.NO and not said:
         return _without(turn)
-    if not said or act.confidence < HEARD:
+    if not said or act.confidence < (HEARD_AGAIN if turn.state.contact_tries else HEARD):
         return _once_more(turn, Question.CONTACT_NAME)
     turn.state = _settled(replace(turn.state, contact_name=said), Question.CONTACT_NAME)
     turn.say("noted", what=said)

@@ -27,6 +27,10 @@ CLOSED_LIST_BONUS = 0.1
 OPEN_LIST_BONUS = 0.02
 """Where much can be said, the list is words that follow each other loosely: free recognition knows as much."""
 EMPTY_MALUS = 0.35
+STRANGER_MALUS = 0.4
+"""What a list that can't hold the name hears where a name was asked for is nobody's name."""
+SPELLED = 4
+"""Letters from which on a list's spelling is one."""
 WHEN = frozenset({Slot.DATE, Slot.TIME})
 BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends", "marks.delighted"})
 """A turn of these alone, where nothing was asked, only says "go on"."""
@@ -53,6 +57,8 @@ def interpret(
         weight -= unknown * 0.6
         if hypothesis.is_phrase_list:
             weight += CLOSED_LIST_BONUS if expectation.is_closed else OPEN_LIST_BONUS
+            if _is_stranger(act, expectation, vocabulary):
+                weight -= STRANGER_MALUS
         if act.is_empty:
             weight -= EMPTY_MALUS
         elif _answers(act, expectation):
@@ -61,6 +67,13 @@ def interpret(
         if best is None or weight > best[0]:
             best = (weight, act)
     return best[1] if best is not None else CallerAct()
+
+
+def _is_stranger(act: CallerAct, expectation: Expectation, vocabulary: Vocabulary) -> bool:
+    """Whether a phrase list's reading of a name is none of the names that it holds."""
+    if Slot.NAME not in expectation.slots or act.yes_no is not None or act.intents or act.name in vocabulary.names:
+        return False
+    return act.digits is None and len(act.letters or "") < SPELLED
 
 
 def _answers(act: CallerAct, expectation: Expectation) -> bool:
