@@ -88,7 +88,7 @@ def _answers(act: CallerAct, expectation: Expectation) -> bool:
         or (act.name and Slot.NAME in wanted)
         or (act.digits and Slot.DIGITS in wanted)
         or (act.intents and Slot.TASK in wanted)
-        or Intent.OPERATOR in act.intents
+        or {Intent.OPERATOR, Intent.REPEAT} & set(act.intents)
     )
 
 
