@@ -204,6 +204,8 @@ def written(path: Path, word: str) -> list[str]:
 async def test_guessing_at_passwords_does_not_disturb_a_running_call(lab: Lab, phones: PhoneBook) -> None:
     call = await phones.line("softphone-1").call("600")
     await call.first_sound((await call.say("hello")).began_s)
+    calm = await call.say("still there")
+    calm_s = await call.first_sound(calm.began_s, within_s=2) - calm.began_s
     began_s = time.monotonic()
     uri = f"sip:700@127.0.0.1:{lab.ports.sip}"
     async with raw_sip(lab) as sip:
@@ -218,7 +220,7 @@ async def test_guessing_at_passwords_does_not_disturb_a_running_call(lab: Lab, p
     heard = [run for run in call.handset.heard.runs if run.end_s > began_s]
     await call.hang_up()
 
-    assert heard_s - spoken.began_s < 0.25
+    assert heard_s - spoken.began_s < calm_s + 0.25, "the call's delay is what it was before, on a busy machine, too"
     frames = sum(len(run.frames) for run in call.handset.heard.runs)
     assert frames * 0.02 > (until_s - call.answered_s) * 0.95, f"{len(heard)} runs"
     guesses = (await asyncio.to_thread(lab.pbx.security_log.read_text, "utf-8")).splitlines()
