@@ -73,6 +73,7 @@ caller_acts = st.builds(
     topic=maybe(st.sampled_from(Topic)),
     rejected=st.frozensets(st.sampled_from([Slot.DATE, Slot.TIME, Slot.SERVICE, Slot.RESOURCE]), max_size=1),
     confidence=st.sampled_from([1.0, 1.0, 1.0, 0.6, 0.2]),
+    is_for_other=st.sampled_from([False, False, False, True]),
     is_backchannel=st.sampled_from([False, False, False, True]),
 )
 simple_acts = st.sampled_from(

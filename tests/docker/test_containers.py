@@ -78,6 +78,19 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     assert what_is_left() == []
 
 
+@pytest.mark.parametrize("code", [None, 0, 1, INTERRUPTED])
+def test_only_a_missing_engine_is_skipped_and_by_its_own_line(code: int | None) -> None:
+    said = "[  1 s] an engine\ndocker-test: SKIPPED, not passed: no engine can start\n"
+    skip_without_engine(said, code)
+    with pytest.raises(pytest.skip.Exception, match=r"^docker-test: SKIPPED, not passed: no engine can start$"):
+        skip_without_engine(said, NO_ENGINE)
+    with pytest.raises(AssertionError):
+        skip_without_engine("it says nothing", NO_ENGINE)
+
+
 def skip_without_engine(said: str, code: int | None) -> None:
+    """The one thing that a machine may lack; everything else that goes wrong is a failure."""
     if code == NO_ENGINE:
-        pytest.skip(next(line for line in said.splitlines() if "SKIPPED" in line))
+        why = [line for line in said.splitlines() if line.startswith("docker-test: SKIPPED, not passed: ")]
+        assert len(why) == 1, said
+        pytest.skip(why[0])

@@ -41,10 +41,9 @@ def answer_readback(turn: Turn, act: CallerAct, heard_clauses: int | None) -> Ou
     is_yes = act.yes_no is YesNo.YES
     if proposal is not None and not act.intents and contact.corrects_name(turn, act):
         return turn.ask_again(with_keys=False)
-    if proposal is not None and is_yes and act.is_for_other:  # "yes, and one for my husband"
-        return commit(turn, proposal)
     allowed = _GOING_ON | {Intent.GOODBYE} if is_yes else _GOING_ON
-    if proposal is None or not allowed.issuperset(act.intents) or differs(act, proposal):
+    is_more = is_yes and act.is_for_other  # "yes, and one for my husband at eleven" changes nothing of this one
+    if proposal is None or not allowed.issuperset(act.intents) or (differs(act, proposal) and not is_more):
         return None
     if Intent.REQUEST_ALTERNATIVES in act.intents:
         return alternatives(turn)
