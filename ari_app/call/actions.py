@@ -70,9 +70,8 @@ class Actions:
                 found = await self.booking.find(act.wish, now)
                 return a.OpeningsFound(found.fitting, found.nearest, found.closed_reason, found.is_wish_taken)
             case a.Book():
-                return a.Booked(
-                    await self.booking.book(self._request(act.opening, act.name, "sms_booked", act.number), now)
-                )
+                request = self._request(act.opening, act.name, "sms_booked", act.number)
+                return a.Booked(await self.booking.book(request, now))
             case a.Move():
                 request = self._request(act.opening, act.appointment.name, "sms_moved")
                 return a.Moved(await self.booking.move(act.appointment, request, now), act.appointment)

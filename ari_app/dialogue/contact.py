@@ -45,11 +45,10 @@ def ask(turn: Turn, question: Question) -> Outcome:
 def name_of(turn: Turn) -> str:
     """Whom it is for: said in this call, of the store, or of an appointment which they have shown to be theirs."""
     state = turn.state
-    known = state.customer.name if state.customer else ""
     if state.contact_name or state.is_for_other:
         return state.contact_name
-    if known or not identity.is_shown(turn):
-        return known
+    if state.customer_name or not identity.is_shown(turn):
+        return state.customer_name
     return next((each.name for each in state.appointments if each.name), "")
 
 
@@ -74,19 +73,20 @@ def take_name(turn: Turn, act: CallerAct) -> None:
     if not turn.business.asks_name:
         return
     if act.is_for_other and not turn.state.is_for_other:
-        settled = turn.state.contact_settled - {Question.CONTACT_NAME}
-        turn.state = replace(turn.state, is_for_other=True, contact_name="", contact_settled=settled)
-    known = turn.state.customer.name if turn.state.customer else ""
-    if act.name and act.name not in (known, turn.state.contact_name):
-        settled = turn.state.contact_settled - {Question.CONTACT_NAME}
-        turn.state = replace(turn.state, contact_name=act.name, contact_settled=settled)
+        turn.state = replace(_renamed(turn.state, ""), is_for_other=True)
+    if act.name and act.name not in (turn.state.customer_name, turn.state.contact_name):
+        turn.state = _renamed(turn.state, act.name)
+
+
+def finished(state: State) -> State:
+    """After a booking: the next one is the caller's own again."""
+    return replace(_renamed(state, ""), is_for_other=False) if state.is_for_other else state
 
 
 def confirm_name(turn: Turn) -> None:
     """Say a name that was told in passing once, before anything is booked under it."""
     if turn.state.contact_name and Question.CONTACT_NAME not in turn.state.contact_settled:
-        turn.say("noted", what=turn.state.contact_name)
-        turn.state = _settled(turn.state, Question.CONTACT_NAME)
+        _note_name(turn, turn.state.contact_name)
 
 
 def corrects_name(turn: Turn, act: CallerAct) -> bool:
@@ -100,8 +100,7 @@ def corrects_name(turn: Turn, act: CallerAct) -> bool:
         return False
     if act.is_for_other:
         turn.state = replace(turn.state, is_for_other=True)
-    turn.state = _settled(replace(turn.state, contact_name=said), Question.CONTACT_NAME)
-    turn.say("noted", what=said)
+    _note_name(turn, said)
     return True
 
 
@@ -145,9 +144,18 @@ def _name(turn: Turn, act: CallerAct) -> Outcome | bool | None:
         return _without(turn)
     if not said or act.confidence < (HEARD_AGAIN if turn.state.contact_tries else HEARD):
         return _once_more(turn, Question.CONTACT_NAME)
-    turn.state = _settled(replace(turn.state, contact_name=said), Question.CONTACT_NAME)
-    turn.say("noted", what=said)
+    _note_name(turn, said)
     return True
+
+
+def _note_name(turn: Turn, name: str) -> None:
+    turn.state = _settled(replace(turn.state, contact_name=name), Question.CONTACT_NAME)
+    turn.say("noted", what=name)
+
+
+def _renamed(state: State, name: str) -> State:
+    """A name that the caller hasn't heard back yet; empty: to be asked for."""
+    return replace(state, contact_name=name, contact_settled=state.contact_settled - {Question.CONTACT_NAME})
 
 
 def _said_name(act: CallerAct) -> str:

@@ -166,9 +166,12 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
 
 
 def _tells_wish(found: Found) -> bool:
-    return any(key.startswith("intents.") and key != "intents.thanks" for key in found) or bool(
-        {"marks.availability", "marks.openings"} & set(found)
-    )
+    return asks_for_room(found) or any(key.startswith("intents.") and key != "intents.thanks" for key in found)
+
+
+def asks_for_room(found: Found) -> bool:
+    """ "I need a dentist", "is there anything on friday": a wish to come, without the word for it."""
+    return "marks.availability" in found or "marks.openings" in found
 
 
 def _goes_on_to_book(found: Found) -> bool:
@@ -203,7 +206,7 @@ def _is_asked(found: Found, place: int) -> bool:
 def intents(found: Found) -> tuple[Intent, ...]:
     """What the caller wants, in a fixed order; the more special one hides the more general."""
     wanted = {Intent(key.removeprefix("intents.")) for key in found if key.startswith("intents.")}
-    if {"marks.availability", "marks.openings"} & set(found) and Intent.REQUEST_ALTERNATIVES not in wanted:
+    if asks_for_room(found) and Intent.REQUEST_ALTERNATIVES not in wanted:
         wanted.add(Intent.BOOK)
     if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE, Intent.OPERATOR}:
         wanted.discard(Intent.BOOK)

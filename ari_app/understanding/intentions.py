@@ -27,13 +27,13 @@ def settled(
     if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and tells_a_task(wanted):
         polarity = None
     if prompt.is_read_back and not prompt.is_cancelling and (says_when(said) or names_service):
-        wanted = without_tasks_of_a_correction(wanted, found, is_booking=prompt.is_confirming or prompt.is_read_back)
+        wanted = without_tasks_of_a_correction(wanted, found)
     if is_about_offer(at, wanted, found) or only_answers(at, said, found, names_service, polarity):
-        wanted = tuple(intent for intent in wanted if intent is not Intent.BOOK)
+        wanted = without(wanted, Intent.BOOK)
     if prompt.is_choice and not names_service and "marks.books" not in found:
-        wanted = tuple(intent for intent in wanted if intent is not Intent.BOOK)
+        wanted = without(wanted, Intent.BOOK)
     if "intents.repeat" in found and topic not in {Topic.PRICE, Topic.DURATION, Topic.ADDRESS}:
-        wanted = tuple(intent for intent in wanted if intent is not Intent.QUESTION)
+        wanted = without(wanted, Intent.QUESTION)
         topic = None
     wanted = asked_back(at, wanted, found)
     is_wish = is_filled and not is_over(at, day)
@@ -112,7 +112,7 @@ def is_about_offer(at: Sentence, intents: tuple[Intent, ...], found: answers.Fou
     if Intent.REQUEST_ALTERNATIVES not in intents or "marks.books" in found:
         return False
     is_other = places.is_inside(found, "intents.request_alternatives", "intents.book")
-    return is_other or not {"marks.availability", "marks.openings"} & set(found)
+    return is_other or not answers.asks_for_room(found)
 
 
 def only_answers(
@@ -146,30 +146,23 @@ def is_over(at: Sentence, day: DateRange | None) -> bool:
     return day is not None and day.end is not None and day.end < at.now.date()
 
 
-def is_about_proposal(at: Sentence, found: answers.Found) -> bool:
-    """ "is that the morning", asked of what was read out or offered."""
-    return "marks.asks_back" in found and at.is_open()
-
-
 def asked_back(at: Sentence, intents: tuple[Intent, ...], found: answers.Found) -> tuple[Intent, ...]:
     """ "when is it again" asks for the appointment; of what was just read out it asks to hear that once more."""
     wanted = set(intents)
     if "marks.asks_when" in found:
         wanted.add(Intent.REPEAT if at.is_open() else Intent.ENQUIRE)
-    if is_about_proposal(at, found):
+    if at.is_asked_back(found):
         wanted |= {Intent.REPEAT, Intent.QUESTION}
         wanted.discard(Intent.BOOK)
     return tuple(intent for intent in Intent if intent in wanted)
 
 
-def without_tasks_of_a_correction(
-    intents: tuple[Intent, ...], found: answers.Found, *, is_booking: bool
-) -> tuple[Intent, ...]:
+def without_tasks_of_a_correction(intents: tuple[Intent, ...], found: answers.Found) -> tuple[Intent, ...]:
     """What was read out is put right by another day or time: "let us push it to four" is no other task."""
     dropped: set[Intent] = set()
     if "marks.instead" in found or "marks.moves_it" in found:
         dropped.add(Intent.MOVE)
-    if "marks.instead" in found or (is_booking and "marks.books" not in found):
+    if "marks.instead" in found or "marks.books" not in found:
         dropped.add(Intent.BOOK)
     return tuple(intent for intent in intents if intent not in dropped)
 
@@ -180,3 +173,7 @@ def tells_a_task(intents: tuple[Intent, ...]) -> bool:
 
 def is_other_task(intents: tuple[Intent, ...]) -> bool:
     return bool(set(intents) & {Intent.OPERATOR, Intent.CANCEL, Intent.ENQUIRE, Intent.QUESTION, Intent.REPEAT})
+
+
+def without(intents: tuple[Intent, ...], dropped: Intent) -> tuple[Intent, ...]:
+    return tuple(intent for intent in intents if intent is not dropped)

@@ -142,8 +142,7 @@ def _act(at: Sentence) -> CallerAct:
         found,
         f" {' '.join(words)} ",
         prompt,
-        is_taken=(said.date is not None or said.time is not None)
-        and not ("yes_no.weak_yes" in found and at.repeats_prompt(said)),
+        is_taken=says_when(said) and not ("yes_no.weak_yes" in found and at.repeats_prompt(said)),
         is_answered=bool(service.ids or resource.ids or picked is not None or option is not None)
         or "names.any_resource" in found,
     )
@@ -153,12 +152,12 @@ def _act(at: Sentence) -> CallerAct:
     is_insisting = "marks.only_day" in found and not at.tokens.is_question
     if is_insisting:
         wish = None if wish is Preference.OTHER_DAY else wish
-        intents = tuple(intent for intent in intents if intent is not Intent.REQUEST_ALTERNATIVES)
+        intents = intentions.without(intents, Intent.REQUEST_ALTERNATIVES)
         if found.get("marks.strong_no", (99, 0))[0] >= found["marks.only_day"][0]:
             polarity = None
     name, letters, digits = naming.spelling(at, said, found, words, polarity, bool(intents))
     rejected, corrected = moments.taken_back(at, said, found, polarity, service.id)
-    if naming.lead_phrases(at, found) and not intents and naming.names_known_service(at, words):
+    if naming.lead_phrases(found) and not intents and naming.names_known_service(at, words):
         intents = (Intent.BOOK,)
     unknown = (
         None
@@ -167,7 +166,7 @@ def _act(at: Sentence) -> CallerAct:
     )
     if "marks.opens_question" in found:
         unknown = None
-    if unknown is not None and naming.lead_phrases(at, found) and Intent.BOOK not in intents:
+    if unknown is not None and naming.lead_phrases(found) and Intent.BOOK not in intents:
         intents = (Intent.BOOK, *intents)
     is_refused = polarity is YesNo.NO and picked is None and says_when(said) and at.repeats_prompt(said)
     if is_insisting and day is None:
@@ -293,13 +292,13 @@ def _clean(
     if len(offers) > 1 and "yes_no.said_yes" not in found and (picked is not None or says_when(said)):
         return None
     if offers:
-        if picked is None and (said.date is not None or said.time is not None):
+        if picked is None and says_when(said):
             return None
         return polarity
     if "yes_no.said_yes" not in found and at.names_another_day(said):
         return None
     is_changed = "marks.instead" in found and "marks.but" in found
-    return None if is_changed and (said.date is not None or said.time is not None) else polarity
+    return None if is_changed and says_when(said) else polarity
 
 
 def _replaced(words: list[str], start: int, end: int, by: str) -> list[str]:

@@ -23,7 +23,7 @@ def meant(
 ) -> tuple[DateRange | None, TimeRange | None]:
     """Day and time that are wished for, of those said."""
     clock = said.time if said.time is not None and not is_put_on(at, found) else hour_kept(at, found, said)
-    if Intent.QUESTION in intents and ("marks.asks_back" in found and at.is_open()):
+    if Intent.QUESTION in intents and at.is_asked_back(found):
         day, clock = None, None
     if "marks.opens_question" in found and clock is not None and clock.start == at.now.time().replace(tzinfo=None):
         day, clock = None, None  # "are they taking new patients right now"

@@ -39,7 +39,7 @@ def spelling(
         run_of_letters = names.spelled(at.tokens.words, at.grammar, is_strict=Slot.NAME not in slots)
         letters, spelt = run_of_letters if run_of_letters is not None else (None, frozenset())
     lead_end = None
-    is_lead = Slot.NAME in slots or is_put_right or is_sure_lead(at, found, words)
+    is_lead = Slot.NAME in slots or is_put_right or "names.sure_leads" in found
     if "names.leads" in found and is_lead:
         lead_end = position(words, found["names.leads"][1], said, at.tokens)
     taken = frozenset(index for span in said.spans for index in range(span.start, span.end))
@@ -57,18 +57,11 @@ def spelling(
 
 def service_words(at: Sentence) -> frozenset[int]:
     """Where words of a service stand: "for my son a filling" is no name."""
-    known = {
-        word for each in at.vocabulary.services for name in (each.name, *each.synonyms) for word in name.lower().split()
-    }
-    return (
-        frozenset(index for index, word in enumerate(at.tokens.words) if word in known)
-        if Slot.NAME not in at.expectation.slots
-        else frozenset()
-    )
-
-
-def is_sure_lead(at: Sentence, found: answers.Found, words: list[str]) -> bool:
-    return "names.sure_leads" in found
+    if Slot.NAME in at.expectation.slots:
+        return frozenset()
+    named = (name for each in at.vocabulary.services for name in (each.name, *each.synonyms))
+    known = {word for name in named for word in name.lower().split()}
+    return frozenset(index for index, word in enumerate(at.tokens.words) if word in known)
 
 
 def names_known_service(at: Sentence, words: list[str]) -> bool:
@@ -76,7 +69,7 @@ def names_known_service(at: Sentence, words: list[str]) -> bool:
     return any(f" {known} " in joined for known in at.grammar.known_services)
 
 
-def lead_phrases(at: Sentence, found: answers.Found) -> tuple[str, ...]:
+def lead_phrases(found: answers.Found) -> tuple[str, ...]:
     return tuple(key for key in ("services.leads", "services.bare_leads") if key in found)
 
 
@@ -89,7 +82,7 @@ def unknown_service(at: Sentence, words: list[str], found: answers.Found) -> str
     for known in at.grammar.known_services:
         if f" {known} " in joined:
             return known
-    leads = lead_phrases(at, found)
+    leads = lead_phrases(found)
     if leads == ("services.bare_leads",) and Slot.TASK in at.expectation.slots:
         leads = ()  # "a match", to "how can I help": what was heard is no service of anybody's
     is_named = bool(leads) and "intents.request_alternatives" not in found

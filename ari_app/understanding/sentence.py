@@ -1,6 +1,7 @@
 """One text with all that it is heard against: the words, the language, what was asked, and when."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -69,6 +70,10 @@ class Sentence:
 
     def is_open(self) -> bool:
         return self.expectation.confirming is not None or bool(self.expectation.offered)
+
+    def is_asked_back(self, found: Mapping[str, object]) -> bool:
+        """ "is that the morning", asked of what was read out or offered."""
+        return "marks.asks_back" in found and self.is_open()
 
     def repeats_prompt(self, said: reading.Reading) -> bool:
         """Whether the day and time said are the ones that the agent named."""

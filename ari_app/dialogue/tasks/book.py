@@ -25,10 +25,8 @@ def booked(turn: Turn, event: Booked) -> Outcome:
     """What is said is what the calendar returned."""
     appointment = event.appointment
     upcoming = tuple(sorted((*turn.state.appointments, appointment), key=lambda each: each.start))
-    turn.state = replace(cleared(turn.state), done=appointment, undone=None, appointments=upcoming)
-    if turn.state.is_for_other:
-        settled = turn.state.contact_settled - {Question.CONTACT_NAME}
-        turn.state = replace(turn.state, is_for_other=False, contact_name="", contact_settled=settled)
+    state = contact.finished(cleared(turn.state))
+    turn.state = replace(state, done=appointment, undone=None, appointments=upcoming)
     turn.say("done.booked", what=appointment_text(turn.business, appointment), appointment=appointment)
     if turn.business.sends_texts and turn.state.reach:
         turn.say("done.text_message")
