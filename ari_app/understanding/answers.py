@@ -23,6 +23,8 @@ Found = Mapping[str, tuple[int, int]]
 """Phrase keys with where they stand in the masked sentence."""
 
 OPTION_FLOOR = 86.0
+PICKS = frozenset({"choices.first", "choices.second", "choices.third", "choices.last", "choices.middle"})
+"""Phrases that name one of several things: "the last one please" is no yes."""
 MINUTES = {"choices.quarter_past": 15, "choices.half_past": 30, "choices.quarter_to": 45}
 BOOKING = frozenset({"intents.book", "intents.thanks"})
 UNDONE = frozenset({"yes_no.yes", "yes_no.slot_yes"})

@@ -30,6 +30,10 @@ class ClauseWords:
     """ "so let us do that": the day named before is meant."""
     wishes: frozenset[str]
     """Words that only who wants something says."""
+    happenings: frozenset[str]
+    """ "it runs out on the fifth": what a thing does is no wish."""
+    closers: frozenset[str]
+    """ "ten would be ideal, my shift ...": words that end a clause before an owner."""
 
     @classmethod
     def from_data(cls, given: Mapping[str, Sequence[str]]) -> "ClauseWords":
@@ -38,14 +42,15 @@ class ClauseWords:
 
 def circumstances(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) -> frozenset[int]:
     """Indices of the spans that stand in a clause which states a fact about the caller's life."""
-    inside = {index for span in spans for index in range(span.start + 1, span.end)}
-    ends = {span.end for span in spans}
-    clauses = list(_joined(list(_clauses(words, inside, ends, known)), spans, words))
+    clauses = list(_joined(list(_clauses(words, spans, known)), spans, words))
     told = [clause for clause in clauses if _is_fact(words[clause[0] : clause[1]], known)]
     return frozenset(index for index, span in enumerate(spans) if any(start <= span.start < end for start, end in told))
 
 
-def _clauses(words: Sequence[str], inside: set[int], ends: set[int], known: ClauseWords) -> Iterator[tuple[int, int]]:
+def _clauses(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) -> Iterator[tuple[int, int]]:
+    inside = {index for span in spans for index in range(span.start + 1, span.end)}
+    ends = {span.end for span in spans}
+    begun = {span.start for span in spans if _begins(words, span, spans, known)}
     start = 0
     quiet = known.inverting | known.joins | known.reasons | known.concludes
     opening = known.joins | known.reasons | known.concludes | {BREAK}
@@ -59,12 +64,26 @@ def _clauses(words: Sequence[str], inside: set[int], ends: set[int], known: Clau
             word in opening
             or before == BREAK
             or is_question
-            or (index in ends and word in known.owners)
+            or (word in known.owners and (index in ends or before in known.closers))
             or (word in known.subjects and before not in quiet)
+            or (following in known.happenings and before not in quiet and word not in known.owners)
+            or index in begun
         ):
             yield start, index
             start = index
     yield start, len(words)
+
+
+def _begins(words: Sequence[str], span: Span, spans: Sequence[Span], known: ClauseWords) -> bool:
+    """Whether a value right after another of its kind opens a clause: "friday, thursday is my ...", or the answer."""
+    if not any(other.end == span.start and other.category == span.category for other in spans):
+        return False
+    following = words[span.end : span.end + 2]
+    return (
+        not following
+        or following[0] == BREAK
+        or (following[0] in known.inverting | known.owners and not known.owners.isdisjoint(following))
+    )
 
 
 def _joined(clauses: list[tuple[int, int]], spans: Sequence[Span], words: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -92,5 +111,5 @@ def _is_fact(clause: Sequence[str], known: ClauseWords) -> bool:
     if not said or said[0] in known.concludes or not known.wishes.isdisjoint(said):
         return False
     if said[0] in known.reasons:
-        return not (known.subjects | known.owners).isdisjoint(said[1:4])
-    return not (known.subjects | known.owners).isdisjoint(said[:LEAD])
+        return not (known.subjects | known.owners | known.happenings).isdisjoint(said[1:4])
+    return not (known.subjects | known.owners | known.happenings).isdisjoint(said[:LEAD])

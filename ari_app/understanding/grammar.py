@@ -55,7 +55,15 @@ PROMPT_MARKS = (
     "marks.question_wish",
     "marks.question_cancel",
 )
-GAP_MARKS = ("marks.correct", "marks.instead", "marks.either", "marks.fits", "marks.takes", "marks.therefore")
+GAP_MARKS = (
+    "marks.correct",
+    "marks.instead",
+    "marks.either",
+    "marks.fits",
+    "marks.takes",
+    "marks.therefore",
+    "marks.repaired",
+)
 PHRASE_KINDS = ("intents", "topics", "yes_no", "marks", "choices", "preferences", "names")
 
 
@@ -76,6 +84,10 @@ class Grammar:
     contractions: Mapping[str, str]
     abbreviations: frozenset[str]
     dotted_ordinals: bool
+    dash: str
+    """What a dash between figures is read as."""
+    greeted: frozenset[str]
+    """ "morning mate": words after a greeting."""
     copula: tuple[re.Pattern[str], str] | None
     """A short form of "is" ("five's fine", "8:30's too early") and the word that stands for it."""
     lexicon: Mapping[str, tuple[tuple[tuple[str, ...], str, Value], ...]]
@@ -143,6 +155,13 @@ class Grammar:
     excepting: frozenset[str]
     """What stands before the person whom the caller does not want ("anyone but")."""
     service_refusers: frozenset[str]
+    service_verbs: frozenset[str]
+    service_after_verbs: frozenset[str]
+    """ "check what day it is": the first is no service before one of the second."""
+    service_nones: frozenset[str]
+    """ "no" of "a haircut no colour"."""
+    service_tellers: frozenset[str]
+    """ "the doctor told me": whom one calls by a service's word."""
     service_lacks: frozenset[str]
     """Words after "not" that tell what is missing ("I don't have a dentist")."""
     """"not" and the like: the service that follows is the one that isn't wanted."""
@@ -158,6 +177,7 @@ class Grammar:
             contractions=self.contractions,
             abbreviations=self.abbreviations,
             dotted_ordinals=self.dotted_ordinals,
+            dash=self.dash,
             copula=self.copula,
         )
 
@@ -268,6 +288,8 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         contractions={str(key): str(value or "") for key, value in data["contractions"].items()},
         abbreviations=frozenset(map(str, data.get("abbreviations", ()))),
         dotted_ordinals=bool(data.get("dotted_ordinals", False)),
+        dash=str(data["dash"]),
+        greeted=frozenset(map(str, data["greeted"])),
         copula=_copula(data.get("copula")),
         lexicon=lexicon,
         rules=rules,
@@ -308,6 +330,10 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         excepting=frozenset(map(str, services.get("excepting", ()))),
         service_lacks=frozenset(map(str, services.get("lacks", ()))),
         service_refusers=frozenset(map(str, services.get("refusers", ()))),
+        service_verbs=frozenset(map(str, services["verbs"])),
+        service_after_verbs=frozenset(map(str, services["after_verbs"])),
+        service_nones=frozenset(map(str, services["nones"])),
+        service_tellers=frozenset(map(str, services["tellers"])),
         known_services=frozenset(map(str, services["known_elsewhere"])),
         spoken=data.get("spoken", {}),
     )

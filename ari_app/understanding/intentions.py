@@ -28,6 +28,8 @@ def settled(
         polarity = None
     if prompt.is_read_back and not prompt.is_cancelling and (says_when(said) or names_service):
         wanted = without_tasks_of_a_correction(wanted, found)
+        if said.time is not None and said.time.is_point and not asks_for_others(found):
+            wanted = without(wanted, Intent.REQUEST_ALTERNATIVES)  # "a bit later, say six"
     if is_about_offer(at, wanted, found) or only_answers(at, said, found, names_service, polarity):
         wanted = without(wanted, Intent.BOOK)
     if prompt.is_choice and not names_service and "marks.books" not in found:
@@ -51,11 +53,13 @@ def intents(
     said_when: bool,
 ) -> tuple[tuple[Intent, ...], Topic | None]:
     wanted = set(answers.intents(found))
-    if "marks.openings" in found and "intents.book" not in found and is_beside_offer(at, polarity, prompt):
+    if asks_for_others(found) and "intents.book" not in found and is_beside_offer(at, polarity, prompt):
         wanted = wanted - {Intent.BOOK} | {Intent.REQUEST_ALTERNATIVES}
     if places.is_inside(found, "intents.cancel", "marks.not_cancel"):
         wanted.discard(Intent.CANCEL)
         wanted |= {Intent.MOVE} & set(map(Intent, places.named_intents(found)))
+    if places.overlap(found, "marks.not_book", "intents.book"):
+        wanted.discard(Intent.BOOK)
     for intent in (Intent.CANCEL, Intent.MOVE):
         if intent in wanted and places.is_inside(found, f"intents.{intent.value}", "marks.hypothetical"):
             wanted.discard(intent)
@@ -95,6 +99,10 @@ def intents(
     if Intent.CANCEL in wanted and polarity is YesNo.NO and at.expectation.confirming is not None:
         wanted.discard(Intent.NEVER_MIND)
     return tuple(intent for intent in Intent if intent in wanted), topic
+
+
+def asks_for_others(found: answers.Found) -> bool:
+    return not {"marks.openings", "marks.asks_openings", "marks.anything"}.isdisjoint(found)
 
 
 def is_beside_offer(at: Sentence, polarity: YesNo | None, prompt: answers.Prompt) -> bool:

@@ -144,7 +144,8 @@ def _act(at: Sentence) -> CallerAct:
         prompt,
         is_taken=says_when(said) and not ("yes_no.weak_yes" in found and at.repeats_prompt(said)),
         is_answered=bool(service.ids or resource.ids or picked is not None or option is not None)
-        or "names.any_resource" in found,
+        or "names.any_resource" in found
+        or not answers.PICKS.isdisjoint(found),
     )
     wish = answers.preference(found)
     polarity = _clean(at, polarity, said, found, picked, service.id, wish, prompt)
@@ -157,7 +158,8 @@ def _act(at: Sentence) -> CallerAct:
             polarity = None
     name, letters, digits = naming.spelling(at, said, found, words, polarity, bool(intents))
     rejected, corrected = moments.taken_back(at, said, found, polarity, service.id)
-    if naming.lead_phrases(found) and not intents and naming.names_known_service(at, words):
+    is_named_else = not (service.ids and prompt.is_read_back) and naming.known_service(at, words) is not None
+    if naming.lead_phrases(found) and not intents and is_named_else:
         intents = (Intent.BOOK,)
     unknown = (
         None
@@ -295,7 +297,7 @@ def _clean(
         if picked is None and says_when(said):
             return None
         return polarity
-    if "yes_no.said_yes" not in found and at.names_another_day(said):
+    if "yes_no.said_yes" not in found and (at.names_another_day(said) or at.chooses_among_named(said)):
         return None
     is_changed = "marks.instead" in found and "marks.but" in found
     return None if is_changed and says_when(said) else polarity

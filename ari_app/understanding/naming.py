@@ -64,9 +64,25 @@ def service_words(at: Sentence) -> frozenset[int]:
     return frozenset(index for index, word in enumerate(at.tokens.words) if word in known)
 
 
-def names_known_service(at: Sentence, words: list[str]) -> bool:
+def known_service(at: Sentence, words: Sequence[str]) -> str | None:
+    """A service of other businesses that is named; "I have a flight to catch" names none."""
     joined = f" {' '.join(words)} "
-    return any(f" {known} " in joined for known in at.grammar.known_services)
+    for known in at.grammar.known_services:
+        before, is_named, _ = joined.partition(f" {known} ")
+        if is_named and not _is_owned(before.split(), at.grammar):
+            return known
+    return None
+
+
+def _is_owned(before: list[str], grammar: Grammar) -> bool:
+    """Whether the words end in "i have got a"."""
+    while before and before[-1] in grammar.service_noise and before[-1] not in grammar.service_lacks:
+        before.pop()
+    count = len(before)
+    while before and before[-1] in grammar.service_lacks:
+        before.pop()
+    is_told = len(before) < 2 or before[-2] not in grammar.clauses.inverting
+    return len(before) < count and bool(before) and before[-1] in grammar.clauses.subjects and is_told
 
 
 def lead_phrases(found: answers.Found) -> tuple[str, ...]:
@@ -78,10 +94,8 @@ def unknown_service(at: Sentence, words: list[str], found: answers.Found) -> str
     if not at.vocabulary.services:
         return None
     plain = [word for word in words if word.islower()]
-    joined = f" {' '.join(plain)} "
-    for known in at.grammar.known_services:
-        if f" {known} " in joined:
-            return known
+    if (known := known_service(at, plain)) is not None:
+        return known
     leads = lead_phrases(found)
     if leads == ("services.bare_leads",) and Slot.TASK in at.expectation.slots:
         leads = ()  # "a match", to "how can I help": what was heard is no service of anybody's

@@ -99,8 +99,9 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
     masked = mask(words, spans)
     facts = _facts(words, spans, grammar)
     wished = _wished(words, spans, facts, grammar, ctx)
-    dates_said = _Track[DateValue](words, grammar, _merge_dates(ctx))
-    times_said = _Track[TimeValue](words, grammar, _merge_times)
+    is_repaired = bool(spans) and "marks.repaired" in grammar.gap_phrases.find(f" {' '.join(words[spans[-1].end :])} ")
+    dates_said = _Track[DateValue](words, grammar, _merge_dates(ctx), is_repaired=is_repaired)
+    times_said = _Track[TimeValue](words, grammar, _merge_times, is_repaired=is_repaired)
     impossible, previous_end = None, 0
     for span in wished:
         value = span.value
@@ -176,9 +177,11 @@ def _wished(
     "My ticket runs out on friday so I need to come in": what is concluded names no day, so none is wished for.
     """
     past = [span for span in spans if _is_past(span, ctx)]
-    left = [span for span in spans if not _is_aside(span, spans, facts)]
+    left = [span for span in spans if not (_is_aside(span, spans, facts) or (span in facts and span in past))]
     for kind, dropped in ((DATE_LIKE, facts), (TIME_LIKE, facts), (DATE_LIKE, past)):
         given = [span for span in left if span.category in kind]
+        if any(_is_thereafter(span) for span in given):
+            continue
         kept = [span for span in given if span not in dropped]
         if kept or (given and dropped is facts and _is_concluded(words[given[-1].end :], grammar)):
             left = [span for span in left if span not in given or span in kept]
@@ -201,6 +204,10 @@ def _is_concluded(rest: Sequence[str], grammar: Grammar) -> bool:
     return False
 
 
+def _is_thereafter(span: Span) -> bool:
+    return isinstance(span.value, TimeValue) and span.value.kind == "thereafter"
+
+
 def _is_past(span: Span, ctx: ReadingContext) -> bool:
     value = span.value
     return isinstance(value, DateValue) and value.end is not None and value.end < ctx.now.date()
@@ -221,6 +228,8 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
             case "IGNORE":
                 continue
             case "TIME" if asked.task and _is_greeting(span, words, grammar):
+                continue
+            case "TIME" if _is_thereafter(span) and not any(other.category in TIME_LIKE for other in kept):
                 continue
             case "MAYBESLIP":
                 if is_alone and len(spans) == 1:
@@ -299,7 +308,8 @@ def _is_greeting(span: Span, words: Sequence[str], grammar: Grammar) -> bool:
     if not is_first or span.end - span.start > 1 or not isinstance(value, TimeValue) or value.kind != "part":
         return False
     following = words[span.end] if span.end < len(words) else ""
-    return following in grammar.clauses.subjects | grammar.clauses.inverting | grammar.clauses.owners | {BREAK}
+    known = grammar.clauses
+    return following in known.subjects | known.inverting | known.owners | grammar.greeted | {BREAK}
 
 
 def _is_hour(value: Value, asked: Asked) -> bool:
@@ -342,8 +352,12 @@ def mask(words: Sequence[str], spans: Sequence[Span]) -> str:
 class _Track(Generic[T]):
     """One slot as the sentence goes on: said, corrected, narrowed, refused."""
 
-    def __init__(self, words: Sequence[str], grammar: Grammar, merge: Callable[[T, T, str], T | None]) -> None:
+    def __init__(
+        self, words: Sequence[str], grammar: Grammar, merge: Callable[[T, T, str], T | None], *, is_repaired: bool
+    ) -> None:
         self.words, self.grammar, self.merge = words, grammar, merge
+        self.is_repaired = is_repaired
+        """The sentence ends in "sorry": of two values side by side the second is meant."""
         self.value: T | None = None
         self.refused: T | None = None
         self.is_corrected = False
@@ -355,7 +369,7 @@ class _Track(Generic[T]):
             self.value = value
             if self.refused is not None or "marks.instead" in self._gap(previous_end, span.start):
                 self.is_corrected = True
-        elif "marks.correct" in gap or "marks.instead" in gap:
+        elif "marks.correct" in gap or "marks.instead" in gap or (self.is_repaired and self._is_hesitation(span.start)):
             self.value, self.is_corrected = value, True
         else:
             how = "therefore" if "marks.therefore" in gap else "either" if "marks.either" in gap else ""
@@ -373,6 +387,9 @@ class _Track(Generic[T]):
         elif self.value is None or self.value == value:
             self.refused, self.value = value, None
         self.last_end = span.end
+
+    def _is_hesitation(self, start: int) -> bool:
+        return all(word == BREAK or word in self.grammar.fillers for word in self.words[self.last_end : start])
 
     def _gap(self, end: int, start: int) -> dict[str, tuple[int, int]]:
         text = " ".join(self.words[end:start])
@@ -427,6 +444,8 @@ def narrowed(wide: DateValue, narrow: DateValue) -> DateValue | None:
 def _merge_times(first: TimeValue, second: TimeValue, how: str) -> TimeValue | None:
     if how == "without":
         return None
+    if "thereafter" in {first.kind, second.kind}:
+        return _from(first) if second.kind == "thereafter" else second
     if how == "either":
         return TimeValue("or", choices=(*(first.choices or (first,)), *(second.choices or (second,))))
     if how == "therefore" and second.kind not in {"at", "around", "part"}:
@@ -453,6 +472,13 @@ def _merge_times(first: TimeValue, second: TimeValue, how: str) -> TimeValue | N
     return second
 
 
+def _from(value: TimeValue) -> TimeValue:
+    """From where a time ends."""
+    if value.end is not None and value.first is None:
+        return TimeValue("after", Clock(value.end.hour, value.end.minute, "24"))
+    return TimeValue("after", value.second or value.first) if value.first is not None else value
+
+
 def _may_lie_in(point: TimeValue, part: TimeValue) -> bool:
     if point.first is None or part.start is None or part.end is None:
         return True
@@ -471,6 +497,8 @@ def resolve_time(ctx: ReadingContext, value: TimeValue) -> tuple[TimeRange | Non
     match value.kind:
         case "any":
             return TimeRange(None, None), ()
+        case "thereafter":
+            return None, ()
         case "part":
             return TimeRange(value.start, value.end, excludes_end=True), ()
         case "or":

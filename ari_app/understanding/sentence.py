@@ -83,6 +83,14 @@ class Sentence:
         is_time = said.time is None or said.time == named.time or is_one_of(said.time, named.time)
         return (said.date is None or said.date == named.date) and is_time
 
+    def chooses_among_named(self, said: reading.Reading) -> bool:
+        """Whether the time said is one of several that the agent named, asking for a time."""
+        slots = self.expectation.slots
+        if not self.expectation.prompt or said.time is None or Slot.TIME not in slots or Slot.YES_NO in slots:
+            return False
+        named = said_in_prompt(self.expectation.prompt, self.now, self.locale).time
+        return named is not None and not named.is_point and not named.excludes_end and is_one_of(said.time, named)
+
     def names_another_day(self, said: reading.Reading) -> bool:
         """Whether the day said is none of what the agent named."""
         if not self.expectation.prompt or said.date is None or said.date.start is None or not said.date.is_single:

@@ -53,8 +53,13 @@ def find_named(words: Sequence[str], items: tuple[ServiceWords, ...], grammar: G
                 found[phrase.id] = hit
     if not found and is_expected:
         found = _misheard(words, phrases, grammar)
-    found = {key: hit for key, hit in found.items() if not _is_reference(words, hit[1], grammar)}
+    found = {
+        key: hit
+        for key, hit in found.items()
+        if not _is_reference(words, hit[1], grammar) and not _is_verb(words, hit[1], grammar)
+    }
     wanted = {key: hit for key, hit in found.items() if not _is_refused(words, hit[1], grammar)}
+    wanted = _beside_others(words, wanted, grammar)
     return _choose(_not_put_right(words, wanted or found, grammar))
 
 
@@ -76,6 +81,12 @@ def _is_reference(words: Sequence[str], start: int, grammar: Grammar) -> bool:
     return start >= 2 and words[start - 1] in grammar.own and words[start - 2] in grammar.relates
 
 
+def _is_verb(words: Sequence[str], start: int, grammar: Grammar) -> bool:
+    """ "To check what day it is"."""
+    following = words[start + 1] if start + 1 < len(words) else ""
+    return words[start] in grammar.service_verbs and following in grammar.service_after_verbs
+
+
 def _is_refused(words: Sequence[str], start: int, grammar: Grammar) -> bool:
     """Whether "not", "rather than" or the like stand right before, small words apart ("not an oil change")."""
     before = list(words[max(0, start - 3) : start])
@@ -83,6 +94,20 @@ def _is_refused(words: Sequence[str], start: int, grammar: Grammar) -> bool:
         if before.pop() in grammar.service_lacks:
             return False  # "I don't have a dentist"
     return bool(before) and before[-1] in grammar.service_refusers
+
+
+def _beside_others(
+    words: Sequence[str], found: dict[str, tuple[float, int, int]], grammar: Grammar
+) -> dict[str, tuple[float, int, int]]:
+    """Without those that are left out or only tell who spoke: "a haircut, no colour", "the doctor told me"."""
+    first = min((start for _, start, _ in found.values()), default=0)
+    left = {
+        key: hit
+        for key, hit in found.items()
+        if not (hit[1] > first and words[hit[1] - 1] in grammar.service_nones)
+        and not (hit[2] < len(words) and words[hit[2]] in grammar.service_tellers)
+    }
+    return left or found
 
 
 def _choose(found: dict[str, tuple[float, int, int]]) -> Named:

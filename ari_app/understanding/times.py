@@ -104,6 +104,12 @@ def from_clock(ctx: ReadingContext, c: Clock) -> TimeValue:
 
 
 @action
+def thereafter(ctx: ReadingContext) -> TimeValue:
+    """ "I work till four, so any time after that": of the time said before."""
+    return TimeValue("thereafter")
+
+
+@action
 def until_clock(ctx: ReadingContext, c: Clock) -> TimeValue:
     """ "By ten", "until ten"."""
     return TimeValue("before", c)

@@ -49,9 +49,13 @@ def tokenise(
     contractions: Mapping[str, str],
     abbreviations: frozenset[str] = frozenset(),
     dotted_ordinals: bool = False,
+    dash: str = "to",
     copula: tuple[re.Pattern[str], str] | None = None,
 ) -> Tokens:
-    """Split, lower, expand contractions; never raises. `dotted_ordinals`: "4." is the fourth; `copula`: see Grammar."""
+    """Split, lower, expand contractions; never raises.
+
+    `dotted_ordinals`: "4." is the fourth; `dash`, `copula`: see Grammar.
+    """
     plain = text[:MAX_CHARACTERS].replace("’", "'").replace("`", "'").replace("@", " at ")
     if "[" in plain or "<" in plain:
         plain = _DROPPED.sub(" ", plain)
@@ -84,8 +88,8 @@ def tokenise(
             is_apart = plain[match.end() : match.end() + 1].isspace()
             follows_figure = bool(words) and words[-1][-1].isdigit()
             if follows_figure and (is_apart or plain[match.end() : match.end() + 1].isdigit()):
-                words.append("to")
-                original.append("to")
+                words.append(dash)
+                original.append(dash)
             continue
         if token[-2:] in {"st", "nd", "rd", "th"} and token[:-2].isdigit():
             ordinals.add(len(words))

@@ -32,7 +32,7 @@ def _told(text: str) -> list[str]:
         ("friday because my sister marries on saturday", ["on saturday"]),
         ("mornings are better. i turn into a pumpkin after lunch", ["after lunch"]),
         ("she naps at noon so around ten", ["at noon"]),
-        ("my ticket runs out on the fifth can you do the third", ["on the fifth"]),
+        ("my shift ends on the fifth can you do the third", ["on the fifth"]),
         ("could i come on friday at ten", []),
         ("i would like thursday or friday", []),
         ("tuesday works and i can do wednesday", []),
