@@ -12,6 +12,7 @@ from yarl import URL
 from ari_app.app import build_gateway
 from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.ari_client import AriClient
+from ari_app.asterisk.media_turn import end_media, media_turn
 from ari_app.booking.caldav_store import CaldavStore
 from ari_app.config import Settings
 from ari_app.errors import AriAppError, BookingError
@@ -102,8 +103,9 @@ async def _modules(settings: Settings) -> str:
                 f"not loaded: {', '.join(missing)}", "load them in modules.conf; Asterisk 22.7 or newer has them"
             )
         channel_id = f"ari-app-media-check-{secrets.token_hex(4)}"
-        await ari.external_media(channel_id=channel_id)
-        await ari.hangup(channel_id)
+        async with media_turn(ari):
+            await ari.external_media(channel_id=channel_id)
+        await end_media(ari, channel_id, None)
     if BROADCAST not in loaded:
         return f"media channel made and ended; no {BROADCAST}: use [booking-plain] (one worker)"
     return "media channel made and ended"

@@ -42,6 +42,8 @@ class AriClient(AriRest):
         """Event socket connections so far; 0: none yet."""
         self.unreadable = 0
         """Messages on the event socket that were no ARI events."""
+        self.media_lock = asyncio.Lock()
+        """See media_turn."""
         self._subscriptions = Subscriptions()
         self._events_task: asyncio.Task[None] | None = None
         self._up = asyncio.Event()

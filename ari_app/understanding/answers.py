@@ -57,7 +57,7 @@ class Prompt:
 def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
     """From the expectation where it says, else from the agent's words."""
     found, whole, has_mark = _prompt_marks(expectation.prompt, grammar.language)
-    is_waiting = "marks.wait" in whole and not has_mark
+    is_waiting = ("marks.wait" in whole or "marks.done" in whole) and not has_mark
     asks = not is_waiting and (
         Slot.YES_NO in expectation.slots
         or expectation.confirming is not None
@@ -125,7 +125,8 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         return None  # "just the swedish please, I don't like pressure"
     no = (found.get("yes_no.no") if can_refuse else None) or (found.get("yes_no.slot_no") if prompt.is_yes_no else None)
     yes = found.get("yes_no.said_yes")
-    if prompt.is_question and not prompt.is_yes_no and (is_taken or is_answered or _tells_wish(found)):
+    is_told = is_taken or is_answered or _tells_wish(found) or topic(found) is not None
+    if prompt.is_question and not prompt.is_yes_no and is_told:
         yes = None  # "yeah hi, I'd like ...", where nothing was asked that a yes would answer
     if not prompt.is_yes_no and not prompt.is_silent and "intents.goodbye" in found:
         yes = None
@@ -212,6 +213,8 @@ def intents(found: Found) -> tuple[Intent, ...]:
         wanted.add(Intent.BOOK)
     if wanted & {Intent.CANCEL, Intent.MOVE, Intent.ENQUIRE, Intent.OPERATOR}:
         wanted.discard(Intent.BOOK)
+    if {Intent.CANCEL, Intent.MOVE} <= wanted and "marks.not_cancel" in found:
+        wanted.discard(Intent.CANCEL)
     if {Intent.CANCEL, Intent.MOVE} <= wanted:
         first = min((Intent.CANCEL, Intent.MOVE), key=lambda intent: found[f"intents.{intent.value}"][0])
         wanted.discard(Intent.MOVE if first is Intent.CANCEL else Intent.CANCEL)

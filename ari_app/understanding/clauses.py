@@ -30,6 +30,8 @@ class ClauseWords:
     """ "so let us do that": the day named before is meant."""
     wishes: frozenset[str]
     """Words that only who wants something says."""
+    folk: frozenset[str]
+    """ "friday, the wife has it thursday": who is spoken of after an article."""
     happenings: frozenset[str]
     """ "it runs out on the fifth": what a thing does is no wish."""
     closers: frozenset[str]
@@ -66,6 +68,7 @@ def _clauses(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) ->
             or is_question
             or (word in known.owners and (index in ends or before in known.closers))
             or (word in known.subjects and before not in quiet)
+            or (index in ends and following in known.folk)
             or (following in known.happenings and before not in quiet and word not in known.owners)
             or index in begun
         ):
@@ -110,6 +113,5 @@ def _is_fact(clause: Sequence[str], known: ClauseWords) -> bool:
     said = [word for word in clause if word != BREAK]
     if not said or said[0] in known.concludes or not known.wishes.isdisjoint(said):
         return False
-    if said[0] in known.reasons:
-        return not (known.subjects | known.owners | known.happenings).isdisjoint(said[1:4])
-    return not (known.subjects | known.owners | known.happenings).isdisjoint(said[:LEAD])
+    telling = known.subjects | known.owners | known.folk | known.happenings
+    return not telling.isdisjoint(said[1:4] if said[0] in known.reasons else said[:LEAD])

@@ -52,6 +52,7 @@ PROMPT_MARKS = (
     "marks.question_or_else",
     "marks.question_task",
     "marks.wait",
+    "marks.done",
     "marks.question_wish",
     "marks.question_cancel",
 )
@@ -86,6 +87,9 @@ class Grammar:
     dotted_ordinals: bool
     dash: str
     """What a dash between figures is read as."""
+    brings: frozenset[str]
+    brought_by: frozenset[str]
+    """ "bring it by tomorrow" is no "by tomorrow at the latest"."""
     greeted: frozenset[str]
     """ "morning mate": words after a greeting."""
     copula: tuple[re.Pattern[str], str] | None
@@ -159,7 +163,8 @@ class Grammar:
     service_after_verbs: frozenset[str]
     """ "check what day it is": the first is no service before one of the second."""
     service_nones: frozenset[str]
-    """ "no" of "a haircut no colour"."""
+    service_only: frozenset[str]
+    """ "just" and "no" of "just a haircut no colour"."""
     service_tellers: frozenset[str]
     """ "the doctor told me": whom one calls by a service's word."""
     service_lacks: frozenset[str]
@@ -289,6 +294,8 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         abbreviations=frozenset(map(str, data.get("abbreviations", ()))),
         dotted_ordinals=bool(data.get("dotted_ordinals", False)),
         dash=str(data["dash"]),
+        brings=frozenset(map(str, data["brings"])),
+        brought_by=frozenset(map(str, data["brought_by"])),
         greeted=frozenset(map(str, data["greeted"])),
         copula=_copula(data.get("copula")),
         lexicon=lexicon,
@@ -333,6 +340,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         service_verbs=frozenset(map(str, services["verbs"])),
         service_after_verbs=frozenset(map(str, services["after_verbs"])),
         service_nones=frozenset(map(str, services["nones"])),
+        service_only=frozenset(map(str, services["only"])),
         service_tellers=frozenset(map(str, services["tellers"])),
         known_services=frozenset(map(str, services["known_elsewhere"])),
         spoken=data.get("spoken", {}),

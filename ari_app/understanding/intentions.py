@@ -30,6 +30,8 @@ def settled(
         wanted = without_tasks_of_a_correction(wanted, found)
         if said.time is not None and said.time.is_point and not asks_for_others(found):
             wanted = without(wanted, Intent.REQUEST_ALTERNATIVES)  # "a bit later, say six"
+    if prompt.is_read_back and polarity is YesNo.YES and not {"marks.books", "names.for_other"} & set(found):
+        wanted = without(wanted, Intent.BOOK)  # "yes, and which door do I go in"
     if is_about_offer(at, wanted, found) or only_answers(at, said, found, names_service, polarity):
         wanted = without(wanted, Intent.BOOK)
     if prompt.is_choice and not names_service and "marks.books" not in found:
@@ -63,6 +65,10 @@ def intents(
     for intent in (Intent.CANCEL, Intent.MOVE):
         if intent in wanted and places.is_inside(found, f"intents.{intent.value}", "marks.hypothetical"):
             wanted.discard(intent)
+    if Intent.NEVER_MIND in wanted and "marks.books" not in found:
+        wanted.discard(Intent.BOOK)
+    if Intent.REQUEST_ALTERNATIVES in wanted and not offers_anything(at, polarity, prompt):
+        wanted.discard(Intent.REQUEST_ALTERNATIVES)
     if "marks.before_it" in found and "yes_no.said_yes" not in found:
         wanted.discard(Intent.BOOK)
     if polarity is YesNo.YES and {"yes_no.said_yes", "marks.books"} <= set(found):
@@ -105,6 +111,15 @@ def asks_for_others(found: answers.Found) -> bool:
     return not {"marks.openings", "marks.asks_openings", "marks.anything"}.isdisjoint(found)
 
 
+def offers_anything(at: Sentence, polarity: YesNo | None, prompt: answers.Prompt) -> bool:
+    """Whether there can be others: an open question ("what day is good for you?") offers nothing."""
+    slots = at.expectation.slots
+    if not slots or slots - {Slot.SERVICE, Slot.DATE, Slot.TIME} or at.is_open() or prompt.is_yes_no or polarity:
+        return True
+    named = said_in_prompt(at.expectation.prompt, at.now, at.locale) if at.expectation.prompt else None
+    return prompt.is_choice or named is None or says_when(named)
+
+
 def is_beside_offer(at: Sentence, polarity: YesNo | None, prompt: answers.Prompt) -> bool:
     """Whether "is there anything on friday" asks for something else than what was offered."""
     if Slot.TASK in at.expectation.slots or prompt.is_anything_else or polarity is YesNo.YES:
@@ -136,12 +151,14 @@ def only_answers(
         or (names_service and Slot.SERVICE in slots)
     )
     is_asked = bool(at.expectation.prompt) and Slot.TASK not in slots
-    return is_filled and is_asked and "marks.books" not in found
+    is_booking = "marks.books" in found and not places.is_inside(found, "marks.books", "marks.instead")
+    return is_filled and is_asked and not is_booking
 
 
 def opens(at: Sentence, found: answers.Found, prompt: answers.Prompt, polarity: YesNo | None, is_filled: bool) -> bool:
     """Whether an answer to "how can I help" is a wish to come ("my roots, on friday", "could somebody look")."""
-    if not prompt.is_task or at.is_open() or polarity is not None:
+    slots = at.expectation.slots
+    if not prompt.is_task or (slots and Slot.TASK not in slots) or at.is_open() or polarity is not None:
         return False
     if answers.topic(found) is not None:
         return False

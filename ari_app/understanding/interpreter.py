@@ -147,6 +147,9 @@ def _act(at: Sentence) -> CallerAct:
         or "names.any_resource" in found
         or not answers.PICKS.isdisjoint(found),
     )
+    is_agreed = polarity is YesNo.YES and prompt.is_yes_no and not prompt.is_anything_else
+    if is_agreed and said.is_date_fact and "intents.book" not in found:
+        said, day = moments.without_facts(said), None  # "yes, my mum has hers the same day"
     wish = answers.preference(found)
     polarity = _clean(at, polarity, said, found, picked, service.id, wish, prompt)
     intents, topic, polarity = intentions.settled(at, said, found, prompt, polarity, day, bool(service.ids))
@@ -158,7 +161,8 @@ def _act(at: Sentence) -> CallerAct:
             polarity = None
     name, letters, digits = naming.spelling(at, said, found, words, polarity, bool(intents))
     rejected, corrected = moments.taken_back(at, said, found, polarity, service.id)
-    is_named_else = not (service.ids and prompt.is_read_back) and naming.known_service(at, words) is not None
+    is_other = not service.ids or not (prompt.is_read_back or Slot.SERVICE in expected.slots)
+    is_named_else = is_other and naming.known_service(at, words) is not None
     if naming.lead_phrases(found) and not intents and is_named_else:
         intents = (Intent.BOOK,)
     unknown = (

@@ -96,6 +96,7 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
     """Find, accept, merge, resolve."""
     words = tokens.words
     spans = _accepted(find_spans(tokens, grammar, ctx, asked), words, grammar, asked)
+    spans = [_brought_by(span, words, grammar) for span in spans]
     masked = mask(words, spans)
     facts = _facts(words, spans, grammar)
     wished = _wished(words, spans, facts, grammar, ctx)
@@ -147,6 +148,18 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
         is_time_corrected=times_said.is_corrected,
         notes=tuple(f"{span.category.lower()}: {' '.join(words[span.start : span.end])}" for span in spans),
     )
+
+
+def _brought_by(span: Span, words: Sequence[str], grammar: Grammar) -> Span:
+    """ "Can I bring the truck by tomorrow": tomorrow, not until then."""
+    value = span.value
+    if not isinstance(value, DateValue) or value.end is None or value.start is not None:
+        return span
+    if words[span.start] not in grammar.brought_by or grammar.brings.isdisjoint(
+        words[max(0, span.start - 4) : span.start]
+    ):
+        return span
+    return replace(span, value=dates.one_day(value.end))
 
 
 def _is_put_right(gap: Sequence[str], grammar: Grammar) -> bool:

@@ -69,10 +69,10 @@ def _not_put_right(
     """Without those that are taken back: "a check up, no sorry, it's the hygienist I need"."""
     left = dict(found)
     ranked = sorted(found.items(), key=lambda item: item[1][1])
-    for (first, (_, _, end)), (_, (_, start, _)) in pairwise(ranked):
+    for (_, (_, _, end)), (_, (_, start, _)) in pairwise(ranked):
         gap = grammar.gap_phrases.find(f" {' '.join(words[end:start])} ") if start > end else {}
         if "marks.correct" in gap and "marks.either" not in gap:
-            left.pop(first)
+            left = {key: hit for key, hit in left.items() if hit[2] > end}
     return left or found
 
 
@@ -99,12 +99,13 @@ def _is_refused(words: Sequence[str], start: int, grammar: Grammar) -> bool:
 def _beside_others(
     words: Sequence[str], found: dict[str, tuple[float, int, int]], grammar: Grammar
 ) -> dict[str, tuple[float, int, int]]:
-    """Without those that are left out or only tell who spoke: "a haircut, no colour", "the doctor told me"."""
+    """Without those that are left out or only tell who spoke: "just a haircut, no colour", "the doctor told me"."""
     first = min((start for _, start, _ in found.values()), default=0)
+    is_only = not grammar.service_only.isdisjoint(words[max(0, first - 2) : first])
     left = {
         key: hit
         for key, hit in found.items()
-        if not (hit[1] > first and words[hit[1] - 1] in grammar.service_nones)
+        if not (is_only and hit[1] > first and words[hit[1] - 1] in grammar.service_nones)
         and not (hit[2] < len(words) and words[hit[2]] in grammar.service_tellers)
     }
     return left or found

@@ -143,6 +143,7 @@ class ScriptedAri:
         self.media_start: dict[str, object] = {"format": "slin16", "optimal_frame_size": FRAME_BYTES, "ptime": 20}
         self.refuses_media = False
         self.forgets_stasis_start = False
+        self.forgets_first_starts = 0
         self.ignores_status = False
         self.refuses_events = 0
         """How many of the next event sockets are refused with 503."""
@@ -228,7 +229,8 @@ class ScriptedAri:
         media = MediaSocket(self, connection_id, socket)
         self.media.append(media)
         self.media_arrived.set()
-        if not self.forgets_stasis_start:
+        is_forgotten = self.forgets_stasis_start or len(self.media) <= self.forgets_first_starts
+        if not is_forgotten:
             await self.emit("StasisStart", channel=channel(connection_id.removeprefix("to-")), args=[])
         with suppress(ConnectionError):
             await media.run()
@@ -247,7 +249,11 @@ class ScriptedAri:
             if key in self.answers:
                 status, answer = self.answers[key]
                 return web.json_response(answer, status=status)
-        return self._usual(request.method, path, given)
+        gone = self.channels.get(path.removeprefix("/channels/")) if request.method == "DELETE" else None
+        response = self._usual(request.method, path, given)
+        if gone is not None:
+            await self.emit("ChannelDestroyed", channel=gone, cause=16, cause_txt="Normal Clearing")
+        return response
 
     def _usual(self, method: str, path: str, given: dict) -> web.Response:
         parts = path.strip("/").split("/")

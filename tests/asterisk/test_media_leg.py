@@ -294,6 +294,32 @@ async def test_a_media_channel_that_never_starts_is_unavailable_and_ended(server
         assert ari.subscription_count == 0
 
 
+async def test_a_media_channel_whose_start_is_lost_is_made_again(ari: AriClient, server: ScriptedAri) -> None:
+    server.forgets_first_starts = 1
+    async with MediaLeg.open(ari) as leg:
+        assert [media.connection_id for media in server.media][1:] == [f"to-{leg.channel_id}"]
+        assert list(server.channels) == [leg.channel_id]
+    assert not server.channels
+
+
+async def test_media_channels_are_made_and_ended_one_at_a_time(ari: AriClient, server: ScriptedAri) -> None:
+    server.forgets_first_starts = 1
+
+    async def talk() -> None:
+        async with MediaLeg.open(ari):
+            pass
+
+    first = asyncio.create_task(talk())
+    await server.wait_media()
+    second = asyncio.create_task(talk())
+    await asyncio.sleep(0.2)
+    assert len(server.media) == 1
+    await asyncio.wait_for(second, 1)  # it waits half a second at most for the first, whose start is lost
+    assert not first.done()
+    await first
+    assert not server.channels
+
+
 async def test_another_format_than_agreed_is_refused(ari: AriClient, server: ScriptedAri) -> None:
     server.media_start = {"format": "ulaw", "optimal_frame_size": 160, "ptime": 20}
     with pytest.raises(MediaClosed, match="ulaw"):
