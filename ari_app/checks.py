@@ -210,7 +210,10 @@ async def _reachable(settings: Settings) -> str:
 PARTS: dict[str, tuple[Part, str]] = {
     "business": (_business, "mend the settings file"),
     "ARI": (_ari, "is Asterisk up? check ari.url, ari.user, ARI_APP_ARI__PASSWORD and http.conf"),
-    "media module": (_modules, "mend ARI first; then load chan_websocket.so (Asterisk 22.7 or newer); if externalMedia has no answer, restart Asterisk"),
+    "media module": (
+        _modules,
+        "mend ARI first; then load chan_websocket.so (Asterisk 22.7 or newer); externalMedia has no answer: restart Asterisk",
+    ),
     "AMI": (_ami, "check ami.host, ami.port, ami.user, ARI_APP_AMI__PASSWORD and manager.conf"),
     "CalDAV": (_caldav, "check caldav.url, caldav.user and ARI_APP_CALDAV__PASSWORD"),
     "models": (_models, "ari-app models list, ari-app models pull NAME"),
