@@ -212,7 +212,7 @@ PARTS: dict[str, tuple[Part, str]] = {
     "ARI": (_ari, "is Asterisk up? check ari.url, ari.user, ARI_APP_ARI__PASSWORD and http.conf"),
     "media module": (
         _modules,
-        "mend ARI first; then load chan_websocket.so (Asterisk 22.7 or newer); externalMedia has no answer: restart Asterisk",
+        "mend ARI first; then load chan_websocket.so (Asterisk 22.7 or newer); no answer to it: restart Asterisk",
     ),
     "AMI": (_ami, "check ami.host, ami.port, ami.user, ARI_APP_AMI__PASSWORD and manager.conf"),
     "CalDAV": (_caldav, "check caldav.url, caldav.user and ARI_APP_CALDAV__PASSWORD"),
