@@ -52,6 +52,7 @@ def circumstances(words: Sequence[str], spans: Sequence[Span], known: ClauseWord
 def _clauses(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) -> Iterator[tuple[int, int]]:
     inside = {index for span in spans for index in range(span.start + 1, span.end)}
     ends = {span.end for span in spans}
+    starts = {span.start for span in spans}
     begun = {span.start for span in spans if _begins(words, span, spans, known)}
     start = 0
     quiet = known.inverting | known.joins | known.reasons | known.concludes
@@ -63,7 +64,7 @@ def _clauses(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) ->
         following = words[index + 1] if index + 1 < len(words) else ""
         is_question = word in known.openers and following in known.opened and before not in quiet
         if (
-            word in opening
+            (word in opening and index not in starts)
             or before == BREAK
             or is_question
             or (word in known.owners and (index in ends or before in known.closers))

@@ -26,6 +26,8 @@ def settled(
         wanted = (*wanted, Intent.GOODBYE)
     if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and tells_a_task(wanted):
         polarity = None
+    if polarity is YesNo.NO and Intent.OPERATOR in wanted and "marks.strong_no" not in found:
+        polarity = None  # "i can't be doing with a machine"
     if prompt.is_read_back and not prompt.is_cancelling and (says_when(said) or names_service):
         wanted = without_tasks_of_a_correction(wanted, found)
         if said.time is not None and said.time.is_point and not asks_for_others(found):

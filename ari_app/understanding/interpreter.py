@@ -32,6 +32,7 @@ STRANGER_MALUS = 0.4
 SPELLED = 4
 """Letters from which on a list's spelling is one."""
 WHEN = frozenset({Slot.DATE, Slot.TIME})
+TIMELY = frozenset({Slot.TASK, Slot.DATE, Slot.TIME, Slot.YES_NO, Slot.CHOICE})
 BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends", "marks.delighted"})
 """A turn of these alone, where nothing was asked, only says "go on"."""
 
@@ -147,6 +148,13 @@ def _act(at: Sentence) -> CallerAct:
         or "names.any_resource" in found
         or not answers.PICKS.isdisjoint(found),
     )
+    if expected.slots and not expected.slots & TIMELY:
+        said = moments.without_facts(said)  # "a motorway one please, i passed in march"
+        day = None if said.date is None else day
+    if "marks.keeps" in found and polarity is YesNo.NO and said.is_date_fact:
+        said, day = moments.without_facts(said), None  # "keep it, i thought it was the friday"
+    if polarity is YesNo.NO and prompt.is_yes_no:
+        said = moments.without_part_told(said)  # "i would rather not, i have a class that night"
     is_agreed = polarity is YesNo.YES and prompt.is_yes_no and not prompt.is_anything_else
     if is_agreed and said.is_date_fact and "intents.book" not in found:
         said, day = moments.without_facts(said), None  # "yes, my mum has hers the same day"

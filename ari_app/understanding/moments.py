@@ -8,7 +8,7 @@ from ari_app.understanding import answers, reading
 from ari_app.understanding.chart import Span
 from ari_app.understanding.meaning import DateRange, Intent, Slot, TimeRange, YesNo
 from ari_app.understanding.sentence import Sentence
-from ari_app.understanding.values import DateValue
+from ari_app.understanding.values import DateValue, TimeValue
 
 
 def meant(
@@ -200,6 +200,13 @@ def without_facts(said: reading.Reading) -> reading.Reading:
     if said.is_date_fact:
         said = replace(said, date=None, date_value=None)
     return replace(said, time=None, candidates=()) if said.is_time_fact else said
+
+
+def without_part_told(said: reading.Reading) -> reading.Reading:
+    """Without a part of the day that only tells why."""
+    values = [span.value for span in said.spans if isinstance(span.value, TimeValue)]
+    is_part = said.is_time_fact and all(value.kind == "part" for value in values)
+    return replace(said, time=None, candidates=()) if is_part else said
 
 
 def agrees(said: reading.Reading, start: datetime, day: DateRange | None) -> bool:

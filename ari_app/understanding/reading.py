@@ -95,7 +95,7 @@ def find_spans(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Ask
 def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) -> Reading:
     """Find, accept, merge, resolve."""
     words = tokens.words
-    spans = _accepted(find_spans(tokens, grammar, ctx, asked), words, grammar, asked)
+    spans = _accepted(find_spans(tokens, grammar, ctx, asked), tokens, grammar, asked)
     spans = [_brought_by(span, words, grammar) for span in spans]
     masked = mask(words, spans)
     facts = _facts(words, spans, grammar)
@@ -229,8 +229,9 @@ def _is_past(span: Span, ctx: ReadingContext) -> bool:
 # --- accepting --------------------------------------------------------------------------------------------------
 
 
-def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: Asked) -> list[Span]:
+def _accepted(spans: list[Span], tokens: Tokens, grammar: Grammar, asked: Asked) -> list[Span]:
     """Drop what only may be a date or time where nothing speaks for it."""
+    words = tokens.words
     sure_date = any(span.category in {"DATE", "MOMENT"} for span in spans)
     sure_time = any(span.category in {"TIME", "MOMENT"} for span in spans)
     covered = {index for span in spans for index in range(span.start, span.end)}
@@ -253,11 +254,16 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
                     continue
                 if sure_time and YEAR.fullmatch(text):
                     continue
-                is_thing = text in grammar.pronouns
+                is_thing = text in grammar.pronouns or (asked.task and words[span.end - 1] in grammar.pronouns)
                 if is_thing and not ((is_alone and len(spans) == 1) or (asked.time and not asked.offers)):
                     continue
                 before_it = words[span.start - 1] if span.start else BREAK
-                if is_thing and grammar.before_pronoun and before_it not in grammar.before_pronoun:
+                if (
+                    is_thing
+                    and text in grammar.pronouns
+                    and grammar.before_pronoun
+                    and before_it not in grammar.before_pronoun
+                ):
                     continue
                 if is_thing and any(other is not span and other.category in TIME_LIKE for other in spans):
                     continue
@@ -274,12 +280,17 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
                     or (is_alone and _is_hour(span.value, asked))
                 ):
                     kept.append(replace(span, category="TIME"))
+            case "MAYBEDATE" | "BAREDAY" if _takes_back(spans, index, words, grammar):
+                kept.append(replace(span, category="DATE"))
             case "MAYBEDATE" | "BAREDAY":
                 beside = _beside(spans, index, words, frozenset({"TIME", "MOMENT"}))
                 is_rank = span.category == "BAREDAY" and asked.offers
                 is_adverb = span.category == "BAREDAY" and _is_adverb(span, words, grammar)
                 if (asked.date or beside or is_alone) and not sure_date and not is_rank and not is_adverb:
                     kept.append(replace(span, category="DATE"))
+            case "DATE" if asked.time and not asked.date and _is_number(span, tokens, grammar):
+                if (hour := _as_hour(span)) is not None:
+                    kept.append(hour)
             case "DATE":
                 value = span.value
                 is_rank = (
@@ -296,6 +307,31 @@ def _accepted(spans: list[Span], words: Sequence[str], grammar: Grammar, asked: 
             case _:
                 kept.append(span)
     return kept
+
+
+def _takes_back(spans: Sequence[Span], index: int, words: Sequence[str], grammar: Grammar) -> bool:
+    """ "The twenty second, no, twenty third"."""
+    if index == 0 or spans[index - 1].category not in DATE_LIKE:
+        return False
+    return _is_put_right(words[spans[index - 1].end : spans[index].start], grammar)
+
+
+def _is_number(span: Span, tokens: Tokens, grammar: Grammar) -> bool:
+    """Whether it is "the eleven", not "the eleventh"."""
+    value = span.value
+    last = span.end - 1
+    if not isinstance(value, DateValue) or value.month_day is None or last != span.start + 1 or last in tokens.ordinals:
+        return False
+    kinds = {kind for entries in grammar.lexical(Tokens((tokens.words[last],))) for kind, _, _ in entries}
+    return bool(kinds) and not any(kind.startswith("ORD") for kind in kinds)
+
+
+def _as_hour(span: Span) -> Span | None:
+    """A day of the month as an hour, where a time was asked for."""
+    value = span.value
+    if not isinstance(value, DateValue) or value.month_day is None or value.month_day > 12:
+        return None
+    return replace(span, category="TIME", value=TimeValue("at", Clock(value.month_day)))
 
 
 def _are_ranks(words: Sequence[str], grammar: Grammar, most: int) -> bool:
@@ -383,7 +419,7 @@ class _Track(Generic[T]):
             if self.refused is not None or "marks.instead" in self._gap(previous_end, span.start):
                 self.is_corrected = True
         elif "marks.correct" in gap or "marks.instead" in gap or (self.is_repaired and self._is_hesitation(span.start)):
-            self.value, self.is_corrected = value, True
+            self.value, self.is_corrected = self.merge(self.value, value, "correct") or value, True
         else:
             how = "therefore" if "marks.therefore" in gap else "either" if "marks.either" in gap else ""
             if how != "therefore" and span.start - self.last_end > FAR:
@@ -413,6 +449,8 @@ def _merge_dates(ctx: ReadingContext) -> Callable[[DateValue, DateValue, str], D
     def merge(first: DateValue, second: DateValue, how: str) -> DateValue | None:
         if how == "without":
             return dates.without(ctx, first, second)
+        if how == "correct":
+            return _same_month(ctx, first, second)
         if how == "either":
             return dates.either(ctx, first, second) or second
         if how == "therefore":
@@ -424,6 +462,14 @@ def _merge_dates(ctx: ReadingContext) -> Callable[[DateValue, DateValue, str], D
         return narrowed(first, second) or narrowed(second, first) or dates.either(ctx, first, second) or second
 
     return merge
+
+
+def _same_month(ctx: ReadingContext, first: DateValue, second: DateValue) -> DateValue | None:
+    """ "December the first, no, the second": of December."""
+    if first.start is None or not first.is_single or second.month_day is None:
+        return None
+    day = dates.shifted(first.start, second.month_day - first.start.day)
+    return dates.one_day(day) if day.month == first.start.month and day >= ctx.today else None
 
 
 def narrowed(wide: DateValue, narrow: DateValue) -> DateValue | None:
@@ -455,7 +501,7 @@ def narrowed(wide: DateValue, narrow: DateValue) -> DateValue | None:
 
 
 def _merge_times(first: TimeValue, second: TimeValue, how: str) -> TimeValue | None:
-    if how == "without":
+    if how in {"without", "correct"}:
         return None
     if "thereafter" in {first.kind, second.kind}:
         return _from(first) if second.kind == "thereafter" else second
