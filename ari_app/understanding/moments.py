@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from ari_app.understanding import answers, reading
+from ari_app.understanding import accepting, answers, merging, reading
 from ari_app.understanding.chart import Span
 from ari_app.understanding.meaning import DateRange, Intent, Slot, TimeRange, YesNo
 from ari_app.understanding.sentence import Sentence
@@ -67,7 +67,7 @@ def day_of(at: Sentence, said: reading.Reading) -> DateRange | None:
     if value.weekday is not None and (named := of_what_was_named(at, value.weekday, value.start)) is not None:
         return named
     if value.weekday is not None and about is not None and about.start is not None and about.grain != "day":
-        chosen = reading.narrowed(about, value)
+        chosen = merging.narrowed(about, value)
         if chosen is not None and chosen.start is not None and chosen.start >= at.now.date():
             return reading.to_range(chosen)
     return said.date
@@ -124,7 +124,7 @@ def narrowed_by_refusal(at: Sentence, said: reading.Reading) -> DateRange | None
     about = at.about()
     if said.rejected_date is None or about is None or about.grain == "day":
         return None
-    less = reading.without(at.context(), about, said.rejected_date)
+    less = merging.without(at.context(), about, said.rejected_date)
     return None if less is None else reading.to_range(less)
 
 
@@ -136,7 +136,7 @@ def rank(at: Sentence, said: reading.Reading) -> int | None:
         value
         for position, entries in enumerate(at.grammar.lexical(at.tokens))
         for category, _, value in entries
-        if category in reading.RANKS
+        if category in accepting.RANKS
         and isinstance(value, int)
         and not any(span.start <= position < span.end for span in said.spans)
     ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ari_app.understanding import reading
+from ari_app.understanding import accepting, reading
 from ari_app.understanding.grammar import Grammar, load_grammar
 from ari_app.understanding.meaning import Expectation, Slot, TimeRange, Vocabulary
 from ari_app.understanding.tokens import Tokens
@@ -52,7 +52,7 @@ class Sentence:
         grain = "day" if length == 0 else "week" if length <= 6 else "month" if length <= 31 else "range"
         return DateValue(talked.start, talked.end, talked.weekdays, talked.excluded, grain=grain)
 
-    def asked(self) -> reading.Asked:
+    def asked(self) -> accepting.Asked:
         expected = self.expectation
         is_about_time = bool(
             expected.offered or expected.time is not None or (expected.confirming and expected.confirming.start)
@@ -60,7 +60,7 @@ class Sentence:
         if expected.slots == {Slot.YES_NO} and not is_about_time and expected.prompt:
             is_about_time = said_in_prompt(expected.prompt, self.now, self.locale).time is not None
         hours = frozenset(offer.start.hour % 12 for offer in expected.offered)
-        return reading.Asked(
+        return accepting.Asked(
             hours=hours,
             date=Slot.DATE in expected.slots,
             task=Slot.TASK in expected.slots,

@@ -5,11 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ari_app.understanding.accepting import Asked
 from ari_app.understanding.clauses import circumstances
 from ari_app.understanding.grammar import load_grammar
 from ari_app.understanding.interpreter import interpret_text
 from ari_app.understanding.meaning import Expectation, Slot, Vocabulary
-from ari_app.understanding.reading import Asked, find_spans
+from ari_app.understanding.reading import find_spans
 from ari_app.understanding.sentence import Sentence
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=ZoneInfo("Europe/London"))
