@@ -164,9 +164,9 @@ def opens(at: Sentence, found: answers.Found, prompt: answers.Prompt, polarity: 
         return False
     if answers.topic(found) is not None:
         return False
-    if {"marks.opens_question", "yes_no.no_more", "names.sure_leads"} & set(found):
+    if {"marks.opens_question", "yes_no.no_more"} & set(found):
         return False
-    return is_filled or "marks.requests" in found
+    return "marks.requests" in found or (is_filled and "names.sure_leads" not in found)
 
 
 def is_over(at: Sentence, day: DateRange | None) -> bool:

@@ -158,6 +158,8 @@ def _act(at: Sentence) -> CallerAct:
     is_agreed = polarity is YesNo.YES and prompt.is_yes_no and not prompt.is_anything_else
     if is_agreed and said.is_date_fact and "intents.book" not in found:
         said, day = moments.without_facts(said), None  # "yes, my mum has hers the same day"
+    if polarity is YesNo.NO and not prompt.is_yes_no and _is_own_correction(said, found):
+        polarity = None  # "sunday, no, make that saturday", asked for a day
     wish = answers.preference(found)
     polarity = _clean(at, polarity, said, found, picked, service.id, wish, prompt)
     intents, topic, polarity = intentions.settled(at, said, found, prompt, polarity, day, bool(service.ids))
@@ -244,6 +246,11 @@ def _act(at: Sentence) -> CallerAct:
     if act.is_empty and (is_assent or all(word in at.grammar.fillers for word in words)):
         return replace(act, is_backchannel=True)
     return act
+
+
+def _is_own_correction(said: reading.Reading, found: answers.Found) -> bool:
+    is_first = found.get("marks.strong_no", (0, 0))[0] <= 1
+    return (said.is_date_corrected or said.is_time_corrected) and not is_first
 
 
 def _meant(at: Sentence, said: reading.Reading, words: list[str], named: services.Named) -> Tokens | None:

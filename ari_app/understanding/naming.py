@@ -12,6 +12,8 @@ from ari_app.understanding.spoken_numbers import DERIVED, digits_in
 from ari_app.understanding.tokens import BREAK, Tokens
 from ari_app.understanding.values import ReadingContext
 
+WHEN = frozenset({Slot.DATE, Slot.TIME})
+
 
 def spelling(
     at: Sentence,
@@ -113,10 +115,12 @@ def unknown_service(at: Sentence, words: list[str], found: answers.Found) -> str
 
 
 def unless_in_passing(at: Sentence, named: services.Named, words: list[str]) -> services.Named:
-    """A part of a service's name in a question about something else, or to an operator, names none."""
+    """A part of a service's name in an answer to when, a question about something else, or to an operator, is none."""
     if not named.ids or named.score >= services.ALL_WORDS or Slot.SERVICE in at.expectation.slots:
         return named
     found = at.grammar.phrases.find(f" {' '.join(words)} ")
+    if at.expectation.slots and at.expectation.slots <= WHEN and not lead_phrases(found):
+        return services.Named()  # "no earlier than ten, I have to drop off the kids"
     topic = answers.topic(found)
     is_about_it = topic in {Topic.PRICE, Topic.DURATION, Topic.SERVICES}
     is_passing = "intents.operator" in found or "marks.opens_question" in found or topic is Topic.OTHER
