@@ -50,6 +50,8 @@ class Prompt:
     """One of several things shall be named ("a cleaning or a check up?"): naming one is no yes."""
     is_task: bool = False
     """What the call is about was asked."""
+    is_all: bool = False
+    """ "Is that all?": a yes wants nothing more."""
     is_cancelling: bool = False
     """What is to be cancelled was read out: "move it instead" is another task then, no correction."""
 
@@ -84,7 +86,8 @@ def read_prompt(expectation: Expectation, grammar: Grammar) -> Prompt:
         expectation.confirming is not None,
         is_choice,
         "marks.question_task" in whole and not is_anything_else,
-        is_read_back and "marks.question_cancel" in whole,
+        is_all="marks.is_all" in found,
+        is_cancelling=is_read_back and "marks.question_cancel" in whole,
     )
 
 
@@ -141,7 +144,7 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     if "yes_no.no_more" in found and (
         prompt.is_anything_else or (yes is None and prompt.is_silent and not prompt.is_read_back)
     ):
-        return YesNo.NO
+        return YesNo.YES if prompt.is_all and yes is not None and "yes_no.said_yes" in found else YesNo.NO
     if "marks.strong_no" in found:
         return YesNo.NO
     if no is not None:

@@ -53,6 +53,7 @@ PROMPT_MARKS = (
     "marks.question_task",
     "marks.wait",
     "marks.done",
+    "marks.is_all",
     "marks.question_wish",
     "marks.question_cancel",
 )

@@ -163,7 +163,11 @@ def _wished(
     "My ticket runs out on friday so I need to come in": what is concluded names no day, so none is wished for.
     """
     past = [span for span in spans if _is_past(span, ctx)]
-    left = [span for span in spans if not (_is_aside(span, spans, facts) or (span in facts and span in past))]
+    left = [
+        span
+        for span in spans
+        if not (_is_aside(span, spans, facts) or (span in facts and (span in past or is_thereafter(span))))
+    ]
     for kind, dropped in ((DATE_LIKE, facts), (TIME_LIKE, facts), (DATE_LIKE, past)):
         given = [span for span in left if span.category in kind]
         if any(is_thereafter(span) for span in given):
