@@ -3,12 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from ari_app.understanding.chart import Span
 from ari_app.understanding.grammar import Grammar
 from ari_app.understanding.tokens import BREAK, Tokens
 from ari_app.understanding.values import Clock, DateValue, TimeValue, Value
 
+THERE = frozenset({"thereafter", "therebefore"})
 YEAR = re.compile(r"(?:for )?(?:19|20)\d\d")
 """A figure that is a year rather than a time where a time was said already ("8am, a 2015 Fiesta")."""
 RANKS = frozenset({"ORDUNIT", "ORDINAL", "DIGIT", "NUM"})
@@ -44,7 +46,8 @@ def accepted(spans: list[Span], tokens: Tokens, grammar: Grammar, asked: Asked) 
             case "TIME" if asked.task and _is_greeting(span, words, grammar):
                 continue
             case "TIME" if is_thereafter(span) and not any(other.category in TIME_LIKE for other in kept):
-                continue
+                if (day := _day_beside(span, kept)) is not None:
+                    kept.append(day)
             case "MAYBESLIP":
                 if is_alone and len(spans) == 1:
                     kept.append(replace(span, category="TIME"))
@@ -108,17 +111,20 @@ def _may_be_time(
         before_it = words[span.start - 1] if span.start else BREAK
         is_answer = (is_alone and len(spans) == 1) or (asked.time and not asked.offers)
         is_led = not is_pronoun or not grammar.before_pronoun or before_it in grammar.before_pronoun
+        is_put = " ".join(words[max(0, span.start - 2) : span.start]) in grammar.puts
+        if is_put:
+            return True  # "one thirty, no, make it one"
         if not (is_answer and is_led) or any(other is not span and other.category in TIME_LIKE for other in spans):
             return False
     before = grammar.gap_phrases.find(f" {' '.join(words[: span.start])} ") if span.start else {}
-    return (
+    return bool(
         asked.time
         or "marks.instead" in before
         or "marks.takes" in before
         or "marks.fits" in grammar.gap_phrases.find(f" {' '.join(words[span.end :])} ")
         or _beside(spans, index, words, DATE_LIKE | TIME_LIKE)
         or (span.end - span.start > 1 and is_seen)
-        or (is_alone and _is_hour(span.value, asked))
+        or ((is_alone or asked.hours) and _is_hour(span.value, asked))
     )
 
 
@@ -129,7 +135,8 @@ def is_put_right(gap: Sequence[str], grammar: Grammar) -> bool:
 
 
 def is_thereafter(span: Span) -> bool:
-    return isinstance(span.value, TimeValue) and span.value.kind == "thereafter"
+    """ "After that", "before that"."""
+    return isinstance(span.value, TimeValue) and span.value.kind in THERE
 
 
 def _takes_back(spans: Sequence[Span], index: int, words: Sequence[str], grammar: Grammar) -> bool:
@@ -137,6 +144,18 @@ def _takes_back(spans: Sequence[Span], index: int, words: Sequence[str], grammar
     if index == 0 or spans[index - 1].category not in DATE_LIKE:
         return False
     return is_put_right(words[spans[index - 1].end : spans[index].start], grammar)
+
+
+def _day_beside(span: Span, kept: Sequence[Span]) -> Span | None:
+    """ "I go away on the tenth, so before that": until the ninth."""
+    before = kept[-1].value if kept else None
+    if not isinstance(before, DateValue) or not isinstance(span.value, TimeValue):
+        return None
+    if span.value.kind == "therebefore" and before.start is not None:
+        return replace(span, category="DATE", value=DateValue(None, before.start - timedelta(days=1)))
+    if span.value.kind == "thereafter" and before.end is not None:
+        return replace(span, category="DATE", value=DateValue(before.end + timedelta(days=1), None))
+    return None
 
 
 def _is_number(span: Span, tokens: Tokens, grammar: Grammar) -> bool:

@@ -114,6 +114,12 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
         return YesNo.NO
     if prompt.is_cancelling and "marks.keeps" in found:
         return YesNo.NO
+    if prompt.is_cancelling and "marks.strong_no" not in found and {"marks.cannot_come", "intents.cancel"} & set(found):
+        return YesNo.YES  # "yeah, I won't be able to make it", "cancel it"
+    if "marks.condition" in found and prompt.is_read_back:
+        return None
+    if "marks.listens" in found and "yes_no.said_yes" not in found:
+        found = {key: place for key, place in found.items() if key not in {"yes_no.yes", "yes_no.weak_yes"}}
     if "yes_no.yes_over_no" in found and not (prompt.is_anything_else and "yes_no.no_more" in found):
         return YesNo.YES if prompt.is_yes_no or (prompt.is_silent and not is_taken and not is_answered) else None
     if "yes_no.no_over_yes" in found:
@@ -177,7 +183,7 @@ def _tells_wish(found: Found) -> bool:
 
 def asks_for_room(found: Found) -> bool:
     """ "I need a dentist", "is there anything on friday": a wish to come, without the word for it."""
-    return "marks.availability" in found or "marks.openings" in found
+    return not {"marks.availability", "marks.openings", "marks.free_when"}.isdisjoint(found)
 
 
 def _goes_on_to_book(found: Found) -> bool:
@@ -271,9 +277,12 @@ def choice(
         "choices.last": count - 1,
         "choices.middle": 1 if count == 3 else None,
     }
-    for key, index in named.items():
-        if key in found and index is not None:
-            return index if index < count else None
+    said = [key for key, index in named.items() if key in found and index is not None]
+    if "marks.correct" in found:
+        said.sort(key=lambda key: -found[key][0])  # "the second, no, the first"
+    if said:
+        index = named[said[0]]
+        return index if index is not None and index < count else None
     for key, minute in MINUTES.items():
         fitting = [index for index in range(count) if offers[index].start.minute == minute]
         if key in found and len(fitting) == 1:

@@ -32,6 +32,11 @@ class ClauseWords:
     """Words that only who wants something says."""
     folk: frozenset[str]
     """ "friday, the wife has it thursday": who is spoken of after an article."""
+    states: frozenset[str]
+    """ "my shift starts", "her test is": after an owner and what is owned."""
+    befores: frozenset[str]
+    afters: frozenset[str]
+    """ "before my shift at two"."""
     happenings: frozenset[str]
     """ "it runs out on the fifth": what a thing does is no wish."""
     closers: frozenset[str]
@@ -68,6 +73,7 @@ def _clauses(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) ->
             or before == BREAK
             or is_question
             or (word in known.owners and (index in ends or before in known.closers))
+            or (word in known.owners and _tells(words, index, quiet, known))
             or (word in known.subjects and before not in quiet)
             or (index in ends and following in known.folk)
             or (following in known.happenings and before not in quiet and word not in known.owners)
@@ -78,11 +84,18 @@ def _clauses(words: Sequence[str], spans: Sequence[Span], known: ClauseWords) ->
     yield start, len(words)
 
 
+def _tells(words: Sequence[str], index: int, quiet: frozenset[str], known: ClauseWords) -> bool:
+    """ "(for maths) her test is in october"."""
+    return words[index - 1] not in quiet and not known.states.isdisjoint(words[index + 2 : index + 4])
+
+
 def _begins(words: Sequence[str], span: Span, spans: Sequence[Span], known: ClauseWords) -> bool:
     """Whether a value right after another of its kind opens a clause: "friday, thursday is my ...", or the answer."""
-    if not any(other.end == span.start and other.category == span.category for other in spans):
-        return False
     following = words[span.end : span.end + 2]
+    if len(following) == 1 and following[0] in known.concludes:
+        return True  # "tuesday oh no i have choir wednesday then"
+    if not any(other.end == span.start and other.category[-4:] == span.category[-4:] for other in spans):
+        return False
     return (
         not following
         or following[0] == BREAK
@@ -112,6 +125,8 @@ def _joined(clauses: list[tuple[int, int]], spans: Sequence[Span], words: Sequen
 
 def _is_fact(clause: Sequence[str], known: ClauseWords) -> bool:
     said = [word for word in clause if word != BREAK]
+    while len(said) > 1 and said[0] in known.closers:
+        said.pop(0)  # "lovely that is before my ..."
     if not said or said[0] in known.concludes or not known.wishes.isdisjoint(said):
         return False
     telling = known.subjects | known.owners | known.folk | known.happenings

@@ -88,6 +88,8 @@ class Grammar:
     dotted_ordinals: bool
     dash: str
     """What a dash between figures is read as."""
+    puts: frozenset[str]
+    """ "make it one": a lone "one" after these is a time."""
     brings: frozenset[str]
     brought_by: frozenset[str]
     """ "bring it by tomorrow" is no "by tomorrow at the latest"."""
@@ -163,6 +165,10 @@ class Grammar:
     service_verbs: frozenset[str]
     service_after_verbs: frozenset[str]
     """ "check what day it is": the first is no service before one of the second."""
+    service_before_verbs: frozenset[str]
+    service_verb_particles: frozenset[str]
+    """ "let me check", but "a check up"."""
+    service_none_links: frozenset[str]
     service_nones: frozenset[str]
     service_only: frozenset[str]
     """ "just" and "no" of "just a haircut no colour"."""
@@ -295,6 +301,7 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         abbreviations=frozenset(map(str, data.get("abbreviations", ()))),
         dotted_ordinals=bool(data.get("dotted_ordinals", False)),
         dash=str(data["dash"]),
+        puts=frozenset(map(str, data["puts"])),
         brings=frozenset(map(str, data["brings"])),
         brought_by=frozenset(map(str, data["brought_by"])),
         greeted=frozenset(map(str, data["greeted"])),
@@ -340,6 +347,9 @@ def build_grammar(data: Mapping[str, Any], *, source: str) -> Grammar:
         service_refusers=frozenset(map(str, services.get("refusers", ()))),
         service_verbs=frozenset(map(str, services["verbs"])),
         service_after_verbs=frozenset(map(str, services["after_verbs"])),
+        service_before_verbs=frozenset(map(str, services["before_verbs"])),
+        service_verb_particles=frozenset(map(str, services["verb_particles"])),
+        service_none_links=frozenset(map(str, services["none_links"])),
         service_nones=frozenset(map(str, services["nones"])),
         service_only=frozenset(map(str, services["only"])),
         service_tellers=frozenset(map(str, services["tellers"])),

@@ -22,6 +22,7 @@ def settled(
         and polarity is None
         and not (prompt.is_silent or is_filled)
         and Intent.GOODBYE not in wanted
+        and not tells_a_task(wanted)
     ):
         wanted = (*wanted, Intent.GOODBYE)
     if polarity is YesNo.NO and not prompt.is_yes_no and "marks.strong_no" not in found and tells_a_task(wanted):
@@ -42,6 +43,7 @@ def settled(
         wanted = without(wanted, Intent.QUESTION)
         topic = None
     wanted = asked_back(at, wanted, found)
+    wanted = of_ones_own(at, said, wanted, found, prompt)
     is_wish = is_filled and not is_over(at, day)
     if not set(wanted) - {Intent.THANKS} and opens(at, found, prompt, polarity, is_wish):
         wanted = tuple(intent for intent in Intent if intent in {*wanted, Intent.BOOK})
@@ -82,6 +84,8 @@ def intents(
     if places.overlap(found, "marks.opens_question", "intents.book") and "marks.books" not in found:
         wanted.discard(Intent.BOOK)  # "do I need a skin test"
     topic = answers.topic(found)
+    if topic is Topic.HOURS and "marks.free_when" in found:
+        topic = None  # "what do you have open on thursday"
     if topic is not None and not at.tokens.is_question and "marks.asks" not in found:
         topic = None
     if wanted & {Intent.ENQUIRE, Intent.CANCEL, Intent.MOVE, Intent.OPERATOR, Intent.CALLBACK}:
@@ -167,6 +171,41 @@ def opens(at: Sentence, found: answers.Found, prompt: answers.Prompt, polarity: 
     if {"marks.opens_question", "yes_no.no_more"} & set(found):
         return False
     return "marks.requests" in found or (is_filled and "names.sure_leads" not in found)
+
+
+def of_ones_own(
+    at: Sentence,
+    said: reading.Reading,
+    wanted: tuple[Intent, ...],
+    found: answers.Found,
+    prompt: answers.Prompt,
+) -> tuple[Intent, ...]:
+    """ "I have an appointment on friday and can't make it", "my cleaning's on friday, could it be monday"."""
+    slots = at.expectation.slots
+    is_asked = Slot.TASK in slots or slots == {Slot.NAME} or (not slots and prompt.is_task)
+    if at.is_open() or not is_asked:
+        return wanted
+    if set(wanted) - {Intent.BOOK, Intent.THANKS, Intent.REQUEST_ALTERNATIVES}:
+        return wanted
+    is_missing = "marks.cannot_come" in found or (said.rejected_date is not None and said.date is None)
+    has_one = "marks.has_one" in found and not is_led_by_request(at, found)
+    is_changing = bool({"marks.instead", "marks.requests", "marks.but", "preferences.later"} & set(found))
+    if has_one and is_changing and not is_missing:
+        kept = Intent.MOVE if "intents.book" not in found or "marks.instead" in found else None
+    elif is_missing and not {"marks.books", "marks.instead"} & set(found) and not says_when(said):
+        kept = Intent.CANCEL
+    elif is_missing and has_one:
+        kept = Intent.MOVE
+    else:
+        return wanted
+    if kept is None:
+        return wanted
+    return tuple(intent for intent in Intent if intent is kept or (intent in wanted and intent is Intent.THANKS))
+
+
+def is_led_by_request(at: Sentence, found: answers.Found) -> bool:
+    """ "Could i have an appointment on friday"."""
+    return "marks.requests" in found and found["marks.requests"][0] < found["marks.has_one"][0]
 
 
 def is_over(at: Sentence, day: DateRange | None) -> bool:

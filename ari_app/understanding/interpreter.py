@@ -132,6 +132,12 @@ def _act(at: Sentence) -> CallerAct:
         words = _replaced(words, service.start, service.end, "SERVICE")
     found = _found(at, words, said)
     prompt = answers.read_prompt(expected, at.grammar)
+    if (
+        prompt.is_read_back
+        and not expected.slots & WHEN
+        and not {"marks.instead", "marks.but", "marks.strong_no"} & set(found)
+    ):
+        said = moments.without_facts(said)  # "lovely, that's before my mum's at eleven"
     rank = moments.rank(at, said)
     day = moments.day_of(at, said)
     if expected.offered and any(key.startswith("choices.") for key in found):
@@ -160,6 +166,9 @@ def _act(at: Sentence) -> CallerAct:
         said, day = moments.without_facts(said), None  # "yes, my mum has hers the same day"
     if polarity is YesNo.NO and not prompt.is_yes_no and _is_own_correction(said, found):
         polarity = None  # "sunday, no, make that saturday", asked for a day
+    is_told_day = said.is_date_fact and said.date is not None and said.date.is_single
+    if polarity is YesNo.NO and prompt.is_yes_no and is_told_day:
+        said, day = replace(said, date=None, date_value=None), None  # "i can't, i have jury duty that day"
     wish = answers.preference(found)
     polarity = _clean(at, polarity, said, found, picked, service.id, wish, prompt)
     intents, topic, polarity = intentions.settled(at, said, found, prompt, polarity, day, bool(service.ids))
@@ -286,6 +295,8 @@ def _clean(
     prompt: answers.Prompt,
 ) -> YesNo | None:
     """A yes that changes what was proposed is no yes: "yes but can we make it four" leaves the proposal open."""
+    if prompt.is_cancelling and {"marks.cannot_come", "intents.cancel", "marks.keeps"} & set(found):
+        return polarity
     is_dropped = "intents.never_mind" in found and "yes_no.said_yes" not in found
     if is_dropped and prompt.is_yes_no and not says_when(said):
         return YesNo.NO  # "leave it, I'll do it myself"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from ari_app.understanding import dates
+from ari_app.understanding.accepting import THERE
 from ari_app.understanding.chart import Span
 from ari_app.understanding.grammar import Grammar
 from ari_app.understanding.tokens import BREAK
@@ -35,7 +36,7 @@ class Track(Generic[T]):
             self.value = value
             if self.refused is not None or "marks.instead" in self._gap(previous_end, span.start):
                 self.is_corrected = True
-        elif "marks.correct" in gap or "marks.instead" in gap or (self.is_repaired and self._is_hesitation(span.start)):
+        elif "marks.correct" in gap or "marks.instead" in gap or self._is_repaired(span):
             self.value, self.is_corrected = self.merge(self.value, value, "correct") or value, True
         else:
             how = "therefore" if "marks.therefore" in gap else "either" if "marks.either" in gap else ""
@@ -54,8 +55,13 @@ class Track(Generic[T]):
             self.refused, self.value = value, None
         self.last_end = span.end
 
-    def _is_hesitation(self, start: int) -> bool:
-        return all(word == BREAK or word in self.grammar.fillers for word in self.words[self.last_end : start])
+    def _is_repaired(self, span: Span) -> bool:
+        """ "Wednesday, um, thursday, sorry"."""
+        between = self.words[self.last_end : span.start]
+        if not all(word == BREAK or word in self.grammar.fillers for word in between):
+            return False
+        following = f" {' '.join(self.words[span.end : span.end + 1])} "
+        return self.is_repaired or "marks.repaired" in self.grammar.gap_phrases.find(following)
 
     def _gap(self, end: int, start: int) -> dict[str, tuple[int, int]]:
         text = " ".join(self.words[end:start])
@@ -120,8 +126,12 @@ def narrowed(wide: DateValue, narrow: DateValue) -> DateValue | None:
 def merge_times(first: TimeValue, second: TimeValue, how: str) -> TimeValue | None:
     if how in {"without", "correct"}:
         return None
-    if "thereafter" in {first.kind, second.kind}:
-        return _from(first) if second.kind == "thereafter" else second
+    if first.kind in THERE:
+        return second
+    if second.kind == "therebefore":
+        return TimeValue("before", first.first, excludes_end=True) if first.first is not None else first
+    if second.kind == "thereafter":
+        return _from(first)
     if how == "either":
         return TimeValue("or", choices=(*(first.choices or (first,)), *(second.choices or (second,))))
     if how == "therefore" and second.kind not in {"at", "around", "part"}:

@@ -31,7 +31,7 @@ def meant(
         day, clock = None, None
     if is_spelled:
         clock = None  # "b r o w n e": its o is no midnight
-    if Intent.ENQUIRE in intents:
+    if Intent.ENQUIRE in intents or (Intent.CANCEL in intents and said.is_time_fact):
         clock = None
     if Intent.MOVE in intents and day is not None and day.start is None and day.end is not None:
         day = DateRange(day.end, day.end)  # "put it off till the thirtieth"

@@ -75,7 +75,7 @@ def read(tokens: Tokens, grammar: Grammar, ctx: ReadingContext, asked: Asked) ->
     """Find, accept, merge, resolve."""
     words = tokens.words
     spans = accepted(find_spans(tokens, grammar, ctx, asked), tokens, grammar, asked)
-    spans = [_brought_by(span, words, grammar) for span in spans]
+    spans = [_beside_owned(_brought_by(span, words, grammar), words, grammar) for span in spans]
     masked = mask(words, spans)
     facts = _facts(words, spans, grammar)
     wished = _wished(words, spans, facts, grammar, ctx)
@@ -139,6 +139,19 @@ def _brought_by(span: Span, words: Sequence[str], grammar: Grammar) -> Span:
     ):
         return span
     return replace(span, value=dates.one_day(value.end))
+
+
+def _beside_owned(span: Span, words: Sequence[str], grammar: Grammar) -> Span:
+    """ "Before my shift at two": until two."""
+    value, known = span.value, grammar.clauses
+    if not isinstance(value, TimeValue) or value.kind != "at":
+        return span
+    for length in (3, 4):
+        led = words[max(0, span.start - length) : span.start]
+        if len(led) == length and led[1] in known.owners and led[0] in known.befores | known.afters:
+            kind = "before" if led[0] in known.befores else "after"
+            return replace(span, value=replace(value, kind=kind, excludes_end=kind == "before"))
+    return span
 
 
 def to_range(value: DateValue) -> DateRange:

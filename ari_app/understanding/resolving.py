@@ -13,7 +13,7 @@ def resolve_time(ctx: ReadingContext, value: TimeValue) -> tuple[TimeRange | Non
     match value.kind:
         case "any":
             return TimeRange(None, None), ()
-        case "thereafter":
+        case "thereafter" | "therebefore":
             return None, ()
         case "part":
             return TimeRange(value.start, value.end, excludes_end=True), ()

@@ -84,7 +84,10 @@ def _is_reference(words: Sequence[str], start: int, grammar: Grammar) -> bool:
 def _is_verb(words: Sequence[str], start: int, grammar: Grammar) -> bool:
     """ "To check what day it is"."""
     following = words[start + 1] if start + 1 < len(words) else ""
-    return words[start] in grammar.service_verbs and following in grammar.service_after_verbs
+    if words[start] not in grammar.service_verbs or following in grammar.service_verb_particles:
+        return False
+    before = words[start - 1] if start else ""
+    return following in grammar.service_after_verbs or before in grammar.service_before_verbs
 
 
 def _is_refused(words: Sequence[str], start: int, grammar: Grammar) -> bool:
@@ -100,15 +103,23 @@ def _beside_others(
     words: Sequence[str], found: dict[str, tuple[float, int, int]], grammar: Grammar
 ) -> dict[str, tuple[float, int, int]]:
     """Without those that are left out or only tell who spoke: "just a haircut, no colour", "the doctor told me"."""
-    first = min((start for _, start, _ in found.values()), default=0)
-    is_only = not grammar.service_only.isdisjoint(words[max(0, first - 2) : first])
+    only = [hit for hit in found.values() if not grammar.service_only.isdisjoint(words[max(0, hit[1] - 2) : hit[1]])]
     left = {
         key: hit
         for key, hit in found.items()
-        if not (is_only and hit[1] > first and words[hit[1] - 1] in grammar.service_nones)
+        if not (_is_denied(words, hit[1], grammar) and (only or _is_linked(words, hit[1], grammar)))
         and not (hit[2] < len(words) and words[hit[2]] in grammar.service_tellers)
     }
     return left or found
+
+
+def _is_denied(words: Sequence[str], start: int, grammar: Grammar) -> bool:
+    return start > 0 and words[start - 1] in grammar.service_nones
+
+
+def _is_linked(words: Sequence[str], start: int, grammar: Grammar) -> bool:
+    """ "A cleaning but no check up"; "a cleaning, no, check up" is a correction."""
+    return start > 1 and words[start - 2] in grammar.service_none_links
 
 
 def _choose(found: dict[str, tuple[float, int, int]]) -> Named:

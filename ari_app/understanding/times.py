@@ -110,6 +110,18 @@ def thereafter(ctx: ReadingContext) -> TimeValue:
 
 
 @action
+def therebefore(ctx: ReadingContext) -> TimeValue:
+    """ "I start at two, so before that"."""
+    return TimeValue("therebefore")
+
+
+@action
+def one_of_part(ctx: ReadingContext, name: str) -> TimeValue | None:
+    """ "Have you got one in the morning": an opening, not one o'clock at night."""
+    return part(ctx, name) if name == "morning" else None
+
+
+@action
 def until_clock(ctx: ReadingContext, c: Clock) -> TimeValue:
     """ "By ten", "until ten"."""
     return TimeValue("before", c)

@@ -60,7 +60,7 @@ class TimeValue:
     """A time or span of the day. Clocks stay unresolved until the whole sentence is known."""
 
     kind: str
-    """at, around, after, before, between, part, any, thereafter (than what was said before)."""
+    """at, around, after, before, between, part, any, thereafter, therebefore (than what was said before)."""
     first: Clock | None = None
     second: Clock | None = None
     start: time | None = None
