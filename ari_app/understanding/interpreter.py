@@ -144,6 +144,7 @@ def _act(at: Sentence) -> CallerAct:
         said = moments.without_facts(said)  # "the morning one, she naps after lunch"
         day = None if said.date is None else day
     picked = answers.choice(found, expected.offered, day, said.time, resource.id, rank)
+    takes_anybody = "names.any_resource" in found and "choices.none" not in found  # "i can't do either"
     option = answers.option(at.tokens.words, expected.options, found, rank) if expected.options else None
     polarity = answers.yes_no(
         found,
@@ -151,7 +152,7 @@ def _act(at: Sentence) -> CallerAct:
         prompt,
         is_taken=says_when(said) and not ("yes_no.weak_yes" in found and at.repeats_prompt(said)),
         is_answered=bool(service.ids or resource.ids or picked is not None or option is not None)
-        or "names.any_resource" in found
+        or takes_anybody
         or not answers.PICKS.isdisjoint(found),
     )
     if expected.slots and not expected.slots & TIMELY:
@@ -232,7 +233,7 @@ def _act(at: Sentence) -> CallerAct:
         option=expected.options[option] if option is not None else None,
         preference=wish,
         resource=resource.id,
-        any_resource="names.any_resource" in found,
+        any_resource=takes_anybody,
         name=name,
         is_named=name is not None and "names.sure_leads" in found,
         letters=letters,
