@@ -140,7 +140,9 @@ async def _play(script: dict, business: Business, actions: Actions, started: a.C
                 turn = next(turns, None)
                 if turn is None:
                     return told
-                event = _event(turn, expectation, vocabulary, business, started.now)
+                said = (business.texts.render(each.text_id, each.values, each.variant, started.now) for each in says)
+                heard = replace(expectation, prompt=" ".join(said))
+                event = _event(turn, heard, vocabulary, business, started.now)
             case act:
                 result = await actions.act(act, state)
                 if result is None:
