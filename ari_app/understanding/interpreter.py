@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from ari_app.understanding import answers, intentions, moments, naming, places, reading, services
+from ari_app.understanding import answers, facts, intentions, moments, naming, places, reading, services
 from ari_app.understanding.grammar import load_grammar
 from ari_app.understanding.meaning import (
     CallerAct,
@@ -32,7 +32,6 @@ STRANGER_MALUS = 0.4
 SPELLED = 4
 """Letters from which on a list's spelling is one."""
 WHEN = frozenset({Slot.DATE, Slot.TIME})
-TIMELY = frozenset({Slot.TASK, Slot.DATE, Slot.TIME, Slot.YES_NO, Slot.CHOICE})
 BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends", "marks.delighted"})
 """A turn of these alone, where nothing was asked, only says "go on"."""
 
@@ -132,17 +131,9 @@ def _act(at: Sentence) -> CallerAct:
         words = _replaced(words, service.start, service.end, "SERVICE")
     found = _found(at, words, said)
     prompt = answers.read_prompt(expected, at.grammar)
-    if (
-        prompt.is_read_back
-        and not expected.slots & WHEN
-        and not {"marks.instead", "marks.but", "marks.strong_no"} & set(found)
-    ):
-        said = moments.without_facts(said)  # "lovely, that's before my mum's at eleven"
+    said = facts.before_answer(at, said, found, prompt)
     rank = moments.rank(at, said)
     day = moments.day_of(at, said)
-    if expected.offered and any(key.startswith("choices.") for key in found):
-        said = moments.without_facts(said)  # "the morning one, she naps after lunch"
-        day = None if said.date is None else day
     picked = answers.choice(found, expected.offered, day, said.time, resource.id, rank)
     takes_anybody = "names.any_resource" in found and "choices.none" not in found  # "i can't do either"
     option = answers.option(at.tokens.words, expected.options, found, rank) if expected.options else None
@@ -155,21 +146,10 @@ def _act(at: Sentence) -> CallerAct:
         or takes_anybody
         or not answers.PICKS.isdisjoint(found),
     )
-    if expected.slots and not expected.slots & TIMELY:
-        said = moments.without_facts(said)  # "a motorway one please, i passed in march"
-        day = None if said.date is None else day
-    if "marks.keeps" in found and polarity is YesNo.NO and said.is_date_fact:
-        said, day = moments.without_facts(said), None  # "keep it, i thought it was the friday"
-    if polarity is YesNo.NO and prompt.is_yes_no:
-        said = moments.without_part_told(said)  # "i would rather not, i have a class that night"
-    is_agreed = polarity is YesNo.YES and prompt.is_yes_no and not prompt.is_anything_else
-    if is_agreed and said.is_date_fact and "intents.book" not in found:
-        said, day = moments.without_facts(said), None  # "yes, my mum has hers the same day"
+    left = facts.beside_answer(at, said, found, prompt, polarity)
+    day, said = (None if said.date is not None and left.date is None else day), left
     if polarity is YesNo.NO and not prompt.is_yes_no and _is_own_correction(said, found):
         polarity = None  # "sunday, no, make that saturday", asked for a day
-    is_told_day = said.is_date_fact and said.date is not None and said.date.is_single
-    if polarity is YesNo.NO and prompt.is_yes_no and is_told_day:
-        said, day = replace(said, date=None, date_value=None), None  # "i can't, i have jury duty that day"
     wish = answers.preference(found)
     polarity = _clean(at, polarity, said, found, picked, service.id, wish, prompt)
     intents, topic, polarity = intentions.settled(at, said, found, prompt, polarity, day, bool(service.ids))

@@ -1,14 +1,13 @@
 """Which day and time are meant: as said, or seen against what was offered, read back or talked about."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from ari_app.understanding import accepting, answers, merging, reading
 from ari_app.understanding.chart import Span
 from ari_app.understanding.meaning import DateRange, Intent, Slot, TimeRange, YesNo
 from ari_app.understanding.sentence import Sentence
-from ari_app.understanding.values import DateValue, TimeValue
+from ari_app.understanding.values import DateValue
 
 
 def meant(
@@ -193,20 +192,6 @@ def refused_days(value: DateValue | None) -> DateRange | None:
     if value.weekday is not None:
         return DateRange(None, None, weekdays=frozenset({value.weekday}))
     return reading.to_range(value)
-
-
-def without_facts(said: reading.Reading) -> reading.Reading:
-    """Without the date and the time that only tell why."""
-    if said.is_date_fact:
-        said = replace(said, date=None, date_value=None)
-    return replace(said, time=None, candidates=()) if said.is_time_fact else said
-
-
-def without_part_told(said: reading.Reading) -> reading.Reading:
-    """Without a part of the day that only tells why."""
-    values = [span.value for span in said.spans if isinstance(span.value, TimeValue)]
-    is_part = said.is_time_fact and all(value.kind == "part" for value in values)
-    return replace(said, time=None, candidates=()) if is_part else said
 
 
 def agrees(said: reading.Reading, start: datetime, day: DateRange | None) -> bool:
