@@ -15,6 +15,8 @@ from ari_app.understanding.meaning import CallerAct, YesNo
 
 MAX_TRIES = 3
 FIRST_LIKENESS = 50.0
+LONGEST_NAME = 3
+"""Words that may be a misheard name."""
 NAME_LIKENESS = 85.0
 """0..100; below it two names are different people."""
 
@@ -50,7 +52,9 @@ def check(turn: Turn, act: CallerAct) -> bool | None:
         case Question.IDENTITY_NAME:
             if act.digits and keyed_day(act.digits, state.now.date(), turn.business.locale):
                 return _names_day(state, replace(act, date=None), act.digits, turn.business.locale)
-            return any(_is_name(name, act) for name in _known_names(state)) if _has_words(act) else None
+            if any(_is_name(name, act) for name in _known_names(state)):
+                return True
+            return False if _may_be_name(act) else None
         case Question.IDENTITY_BIRTH_YEAR:
             year = str(state.customer.birth_year) if state.customer else ""
             return act.digits in (year, year[2:]) if act.digits else None
@@ -87,8 +91,9 @@ def _known_names(state: State) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
-def _has_words(act: CallerAct) -> bool:
-    return bool(act.name or act.letters or act.text.strip())
+def _may_be_name(act: CallerAct) -> bool:
+    """Whether it was an answer at all: a longer sentence without a name in it ("i'm running late for ...") is none."""
+    return bool(act.name or act.letters or 0 < len(act.text.split()) <= LONGEST_NAME)
 
 
 def _is_name(known: str, act: CallerAct) -> bool:

@@ -29,6 +29,8 @@ def beside_answer(
     slots = at.expectation.slots
     if slots and not slots & TIMELY:
         return without(said)  # "a motorway one please, i passed in march"
+    if Slot.TIME in slots:
+        said = without_point(said)
     if polarity is YesNo.YES and prompt.is_yes_no and not prompt.is_anything_else:
         is_left = said.is_date_fact and "intents.book" not in found
         return without(said) if is_left else said  # "yes, my mum has hers the same day"
@@ -46,6 +48,13 @@ def without(said: reading.Reading) -> reading.Reading:
     if said.is_date_fact:
         said = replace(said, date=None, date_value=None)
     return replace(said, time=None, candidates=()) if said.is_time_fact else said
+
+
+def without_point(said: reading.Reading) -> reading.Reading:
+    """ "I have a class at two" says when one can't; "I don't finish till two" when one can."""
+    values = [span.value for span in said.spans if isinstance(span.value, TimeValue)]
+    is_point = said.is_time_fact and all(value.kind in {"at", "around"} for value in values)
+    return replace(said, time=None, candidates=()) if is_point else said
 
 
 def without_part(said: reading.Reading) -> reading.Reading:

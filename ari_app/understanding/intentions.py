@@ -182,6 +182,8 @@ def of_ones_own(
 ) -> tuple[Intent, ...]:
     """ "I have an appointment on friday and can't make it", "my cleaning's on friday, could it be monday"."""
     slots = at.expectation.slots
+    if "marks.cannot_come" in found and at.expectation.options and Slot.TASK in slots and not wanted:
+        return (Intent.MOVE,)  # "would you like to move it, or book a new one": "i can't make that"
     is_asked = Slot.TASK in slots or slots == {Slot.NAME} or (not slots and prompt.is_task)
     if at.is_open() or not is_asked:
         return wanted
