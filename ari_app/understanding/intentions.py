@@ -194,7 +194,7 @@ def of_ones_own(
     is_changing = bool({"marks.instead", "marks.requests", "marks.but", "preferences.later"} & set(found))
     if has_one and is_changing and not is_missing:
         kept = Intent.MOVE if "intents.book" not in found or "marks.instead" in found else None
-    elif is_missing and not {"marks.books", "marks.instead"} & set(found) and not says_when(said):
+    elif is_missing and (has_one or Intent.BOOK not in wanted) and "marks.instead" not in found and not says_when(said):
         kept = Intent.CANCEL
     elif is_missing and has_one:
         kept = Intent.MOVE

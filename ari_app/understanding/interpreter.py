@@ -153,6 +153,8 @@ def _act(at: Sentence) -> CallerAct:
     wish = answers.preference(found)
     polarity = _clean(at, polarity, said, found, picked, service.id, wish, prompt)
     intents, topic, polarity = intentions.settled(at, said, found, prompt, polarity, day, bool(service.ids))
+    if Intent.CANCEL in intents:
+        said = replace(said, rejected_date=None)  # "i can't come on friday" names the appointment
     is_insisting = "marks.only_day" in found and not at.tokens.is_question
     if is_insisting:
         wish = None if wish is Preference.OTHER_DAY else wish
