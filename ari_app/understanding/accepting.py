@@ -65,7 +65,7 @@ def accepted(spans: list[Span], tokens: Tokens, grammar: Grammar, asked: Asked) 
                 is_adverb = span.category == "BAREDAY" and _is_adverb(span, words, grammar)
                 if (asked.date or beside or is_alone) and not sure_date and not is_rank and not is_adverb:
                     kept.append(replace(span, category="DATE"))
-            case "DATE" if asked.time and not asked.date and _is_number(span, tokens, grammar):
+            case "DATE" if _is_hour_asked(span, asked) and _is_number(span, tokens, grammar):
                 if (hour := _as_hour(span)) is not None:
                     kept.append(hour)
             case "DATE":
@@ -166,6 +166,14 @@ def _is_number(span: Span, tokens: Tokens, grammar: Grammar) -> bool:
         return False
     kinds = {kind for entries in grammar.lexical(Tokens((tokens.words[last],))) for kind, _, _ in entries}
     return bool(kinds) and not any(kind.startswith("ORD") for kind in kinds)
+
+
+def _is_hour_asked(span: Span, asked: Asked) -> bool:
+    """Whether "the ten" is rather an hour: a time was asked for, or it is one of those offered."""
+    value = span.value
+    if asked.date or not isinstance(value, DateValue) or value.month_day is None:
+        return False
+    return asked.time or value.month_day % 12 in asked.hours
 
 
 def _as_hour(span: Span) -> Span | None:

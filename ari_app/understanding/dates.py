@@ -908,6 +908,12 @@ def between_days(ctx: ReadingContext, a: int, b: int) -> DateValue | None:
 
 
 @action
+def week_after(ctx: ReadingContext, p: DateValue) -> DateValue | None:
+    """ "I'm away next week, so the week after"."""
+    return None if p.start is None else week_span(shifted(p.start, 7))
+
+
+@action
 def negated(ctx: ReadingContext, x: DateValue | TimeValue) -> Negated:
     return Negated(x)
 

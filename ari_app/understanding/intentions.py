@@ -43,7 +43,7 @@ def settled(
         wanted = without(wanted, Intent.QUESTION)
         topic = None
     wanted = asked_back(at, wanted, found)
-    wanted = of_ones_own(at, said, wanted, found, prompt)
+    wanted = of_ones_own(at, said, wanted, found, prompt, names_service=names_service)
     is_wish = is_filled and not is_over(at, day)
     if not set(wanted) - {Intent.THANKS} and opens(at, found, prompt, polarity, is_wish):
         wanted = tuple(intent for intent in Intent if intent in {*wanted, Intent.BOOK})
@@ -179,6 +179,8 @@ def of_ones_own(
     wanted: tuple[Intent, ...],
     found: answers.Found,
     prompt: answers.Prompt,
+    *,
+    names_service: bool,
 ) -> tuple[Intent, ...]:
     """ "I have an appointment on friday and can't make it", "my cleaning's on friday, could it be monday"."""
     slots = at.expectation.slots
@@ -189,17 +191,25 @@ def of_ones_own(
         return wanted
     if set(wanted) - {Intent.BOOK, Intent.THANKS, Intent.REQUEST_ALTERNATIVES}:
         return wanted
-    is_missing = "marks.cannot_come" in found or (said.rejected_date is not None and said.date is None)
+    is_known = slots == {Slot.NAME}  # who is asked for a name before all else has something there
     has_one = "marks.has_one" in found and not is_led_by_request(at, found)
-    is_changing = bool({"marks.instead", "marks.requests", "marks.but", "preferences.later"} & set(found))
-    if has_one and is_changing and not is_missing:
+    changes = {"marks.instead", "marks.requests", "marks.but", "preferences.later"} & set(found)
+    if "marks.instead" in changes and places.overlap(found, "marks.instead", "marks.cannot_come"):
+        changes.remove("marks.instead")  # "I won't be able to make it"
+    is_changing = bool(changes)
+    cannot = "marks.cannot_come" in found or said.rejected_date is not None or said.rejected_time is not None
+    is_new = not has_one and (Intent.BOOK in wanted or names_service)
+    kept: Intent | None = None
+    if has_one and is_changing and not cannot:
         kept = Intent.MOVE if "intents.book" not in found or "marks.instead" in found else None
-    elif is_missing and (has_one or Intent.BOOK not in wanted) and "marks.instead" not in found and not says_when(said):
-        kept = Intent.CANCEL
-    elif is_missing and has_one:
+    elif is_known and cannot and names_service and not has_one:
+        kept = Intent.BOOK  # "a cleaning, but I can't do friday"
+    elif cannot and (has_one or is_known) and says_when(said) and (is_changing or "marks.cannot_come" not in found):
         kept = Intent.MOVE
-    else:
-        return wanted
+    elif cannot and not is_new and (not is_changing or not says_when(said)):
+        kept = Intent.MOVE if has_one and is_changing else Intent.CANCEL
+    elif is_known and "marks.instead" in found and says_when(said):
+        kept = Intent.MOVE
     if kept is None:
         return wanted
     return tuple(intent for intent in Intent if intent is kept or (intent in wanted and intent is Intent.THANKS))

@@ -179,7 +179,8 @@ def _goes_to(words: Sequence[str], span: Span, to_words: frozenset[str]) -> bool
 def moved_to(at: Sentence, said: reading.Reading) -> DateRange | None:
     """The day after "to", where another was named before it ("my wednesday appointment to friday")."""
     spans = [span for span in said.spans if isinstance(span.value, DateValue)]
-    if len(spans) < 2 or at.tokens.words[spans[-1].start - 1] not in at.grammar.to_words:
+    words = [word for word in at.tokens.words[: spans[-1].start + 1] if word not in at.grammar.fillers] if spans else []
+    if len(spans) < 2 or at.grammar.to_words.isdisjoint(words[-2:]):
         return None
     value = spans[-1].value
     return reading.to_range(value) if isinstance(value, DateValue) and value.is_single else None
