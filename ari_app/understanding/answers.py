@@ -125,7 +125,7 @@ def yes_no(found: Found, text: str, prompt: Prompt, *, is_taken: bool, is_answer
     if "yes_no.no_over_yes" in found:
         return YesNo.NO
     found = {key: place for key, place in found.items() if key not in UNDONE or not text.startswith("not ", place[1])}
-    if "marks.tag" in found and found.get("yes_no.no", (0, 0))[0] > found["marks.tag"][0]:
+    if "marks.tag" in found and found.get("yes_no.no", (0, 0))[0] >= found["marks.tag"][0]:
         found = {key: place for key, place in found.items() if key != "yes_no.no"}
     if "marks.indifferent" in found:
         found = {key: place for key, place in found.items() if key not in {"marks.strong_no", "yes_no.no"}}
