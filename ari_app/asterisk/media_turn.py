@@ -1,8 +1,8 @@
 """Media channels of one PBX are made and ended one at a time.
 
-chan_websocket looks its channels up without a lock (channels/chan_websocket.c of Asterisk 22.10.1). Where one is being
-looked up while another goes, its list may stay locked for good: no media channel can be made any more until Asterisk is
-restarted. Seen once in some thousands with six made and ended at once on a busy machine, never one at a time.
+chan_websocket looks its channels up without a lock (channels/chan_websocket.c). Where one is being looked up while
+another goes, its list may stay locked for good: no media channel can be made any more until Asterisk is restarted. Seen
+with Asterisk 22.10.1 once in some thousands, six made and ended at once on a busy machine; never one at a time.
 """
 
 import asyncio
