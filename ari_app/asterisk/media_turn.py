@@ -32,7 +32,7 @@ async def media_turn(ari: AriClient) -> AsyncIterator[None]:
             ari.media_lock.release()
 
 
-async def end_media(ari: AriClient, channel_id: str, close: Callable[[], Awaitable[None]] | None) -> None:
+async def end_media(ari: AriClient, channel_id: str, close: Callable[[], Awaitable[object]] | None) -> None:
     """End a media channel and its socket (`close`), and see it gone. Errors are only logged."""
     async with media_turn(ari):
         with ari.subscribe(channel_id, bound=16) as events:

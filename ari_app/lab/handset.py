@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -204,14 +204,7 @@ async def _media(ari: AriClient) -> AsyncIterator[tuple[aiohttp.ClientWebSocketR
                 await _entered(events)
         yield socket, channel_id
     finally:
-        await end_media(ari, channel_id, None if socket is None else _closing(socket))
-
-
-def _closing(socket: aiohttp.ClientWebSocketResponse[bool]) -> Callable[[], Awaitable[None]]:
-    async def close() -> None:
-        await socket.close()
-
-    return close
+        await end_media(ari, channel_id, None if socket is None else socket.close)
 
 
 async def _entered(events: Subscription) -> None:

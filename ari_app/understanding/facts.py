@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 from ari_app.understanding import answers, reading
-from ari_app.understanding.meaning import Slot, YesNo
+from ari_app.understanding.meaning import WHEN, Slot, YesNo
 from ari_app.understanding.sentence import Sentence
 from ari_app.understanding.values import TimeValue
 
-WHEN = frozenset({Slot.DATE, Slot.TIME})
-TIMELY = frozenset({Slot.TASK, Slot.DATE, Slot.TIME, Slot.YES_NO, Slot.CHOICE})
+TIMELY = WHEN | {Slot.TASK, Slot.YES_NO, Slot.CHOICE}
 CHANGES = frozenset({"marks.instead", "marks.but", "marks.strong_no"})
 
 

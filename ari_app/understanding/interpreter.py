@@ -7,6 +7,7 @@ from datetime import datetime
 from ari_app.understanding import answers, facts, intentions, moments, naming, places, reading, services
 from ari_app.understanding.grammar import load_grammar
 from ari_app.understanding.meaning import (
+    WHEN,
     CallerAct,
     DateRange,
     Expectation,
@@ -31,7 +32,6 @@ STRANGER_MALUS = 0.4
 """What a list that can't hold the name hears where a name was asked for is nobody's name."""
 SPELLED = 4
 """Letters from which on a list's spelling is one."""
-WHEN = frozenset({Slot.DATE, Slot.TIME})
 BACKCHANNEL = frozenset({"yes_no.weak_yes", "yes_no.said_yes", "names.ends", "marks.delighted"})
 """A turn of these alone, where nothing was asked, only says "go on"."""
 

@@ -58,6 +58,9 @@ class Slot(StrEnum):
     """Birth year, PIN, telephone number."""
 
 
+WHEN = frozenset({Slot.DATE, Slot.TIME})
+
+
 class YesNo(StrEnum):
     YES = "yes"
     NO = "no"

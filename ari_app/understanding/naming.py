@@ -6,13 +6,11 @@ from ari_app.understanding import answers, names, reading, services
 from ari_app.understanding.actions import ACTIONS
 from ari_app.understanding.chart import Chart
 from ari_app.understanding.grammar import Grammar
-from ari_app.understanding.meaning import Slot, Topic, YesNo
+from ari_app.understanding.meaning import WHEN, Slot, Topic, YesNo
 from ari_app.understanding.sentence import Sentence
 from ari_app.understanding.spoken_numbers import DERIVED, digits_in
 from ari_app.understanding.tokens import BREAK, Tokens
 from ari_app.understanding.values import ReadingContext
-
-WHEN = frozenset({Slot.DATE, Slot.TIME})
 
 
 def spelling(
